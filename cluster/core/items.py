@@ -1,0 +1,67 @@
+"""Items, their kinds, and what a tally of each kind adds to its item's count.
+
+An item is written `kind:name`. The kind decides who the actor is, how far a tally may grow, and how tallies
+make a count:
+
+| kind   | actor               | count of an item       | largest n |
+|--------|---------------------|------------------------|-----------|
+| `tap`  | one tab             | sum of n               | 2^20      |
+| `once` | the visitor         | how many n are odd     | 2^20      |
+| `clap` | the visitor         | sum of n               | 50        |
+
+In `once`, n = 1, 2, 3, … is like, taken back, liked again: a causal-length set (Yu & Rostad, "A Low-Cost
+Set CRDT Based on Causal Lengths", 2020).
+
+Rows of a kind that this version does not know are stored and relayed but not counted (R15), so `is_item` says
+whether an item is of legal form, and `is_pressable` whether this version can count it.
+"""
+
+import re
+from typing import Final
+
+TALLY_MAX: Final = 1 << 20
+CLAP_MAX: Final = 50
+GEN_MAX: Final = (1 << 53) - 1
+SEQ_MAX: Final = (1 << 53) - 1
+NAME_LENGTH_MAX: Final = 200
+ACTOR_LENGTH: Final = 16
+VISITOR_LENGTH: Final = 10
+
+_LARGEST: Final = {"tap": TALLY_MAX, "once": TALLY_MAX, "clap": CLAP_MAX}
+_FORM: Final = re.compile(r"([a-z]{1,16}):([A-Za-z0-9._~/@%-]{1,200})\Z", re.ASCII)
+
+
+def kind_of(item: str) -> str:
+    """The kind of an item of legal form."""
+    return item.partition(":")[0]
+
+
+def is_item(item: str) -> bool:
+    """Whether this is `kind:name` of legal form, of a known kind or not."""
+    match = _FORM.match(item)
+    if match is None:
+        return False
+    return not any(part in ("", ".", "..") for part in match[2].split("/"))
+
+
+def is_pressable(item: str) -> bool:
+    """Whether this version of the program knows how to count the item."""
+    return is_item(item) and kind_of(item) in _LARGEST
+
+
+def tally_max(item: str) -> int:
+    """The largest tally that one actor may have on this item; 2^20 where the kind is unknown."""
+    return _LARGEST.get(kind_of(item), TALLY_MAX)
+
+
+def counted(item: str, n: int) -> int:
+    """What one tally of n adds to the count of its item; 0 where the kind is unknown."""
+    kind = kind_of(item)
+    if kind == "once":
+        return n & 1
+    return n if kind in _LARGEST else 0
+
+
+def belongs_to_visitor(item: str) -> bool:
+    """Whether the actor is the whole visitor (`once`, `clap`) rather than one tab (`tap`)."""
+    return kind_of(item) != "tap"

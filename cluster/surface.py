@@ -1,0 +1,189 @@
+"""What `app` knows of `cluster`: these types and nothing else.
+
+`app` presses, reads, listens and asks for the cluster's state through the `Engine` protocol. The engine behind
+it is `cluster.node.Node`; another may stand there later, and unit tests of `app` use a fake.
+
+1. Everything here is called on the loop's thread, and every callback runs there, synchronously.
+2. Callbacks run in commit order: what `read` delivers is the state between two commits, and the next `Changed`
+   is what the commit after it changed. So a caller that registers itself and calls `read` in the same turn
+   misses nothing, if it lets a later `Changed` win over an earlier delivery.
+3. Counts and tallies are absolute. An item never pressed has gen 0 and count 0.
+4. For one commit, `Changed` comes before the `Answer`s that rest on it.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Literal, Protocol
+
+import msgspec
+
+Refusal = Literal["rate_limited", "reset", "behind", "read_only"]
+
+
+class Press(msgspec.Struct, frozen=True):
+    """A wish: "my tally on this item is at least n".
+
+    `actor` has 16 bytes: the visitor id (10) and 6 zeros, or 6 bytes of the tab's hash.
+    `gen` None means the node's. `n` None means one more than this actor has, queued presses included.
+    The caller has checked the item (`is_pressable`), and 1 <= n <= `tally_max(item)`.
+    """
+
+    item: str
+    actor: bytes
+    gen: int | None = None
+    n: int | None = None
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What became of a press, after the commit.
+
+    Without `refusal`: `n` is the actor's tally now. It is lower than asked if the visitor's budget took only a
+    part, higher if the actor had more already. `copies` other ledgers hold it. The answer is the last one when
+    copies >= wanted; before that, another follows as soon as the copies exist.
+    With `refusal` nothing was taken, `gen` and `n` are the item's and the actor's, and no other answer follows.
+    """
+
+    item: str
+    gen: int
+    n: int
+    count: int
+    copies: int
+    wanted: int
+    refusal: Refusal | None = None
+
+    @property
+    def is_last(self) -> bool:
+        return self.refusal is not None or self.copies >= self.wanted
+
+
+class ItemState(msgspec.Struct, frozen=True):
+    """The generation and the count of one item."""
+
+    gen: int = 0
+    count: int = 0
+
+
+class Tally(msgspec.Struct, frozen=True):
+    """One actor's presses on one item."""
+
+    gen: int = 0
+    n: int = 0
+
+
+class Changed(msgspec.Struct, frozen=True):
+    """What one commit changed: items with their new state, and the tallies behind it, by (item, actor)."""
+
+    items: dict[str, ItemState]
+    tallies: dict[tuple[str, bytes], Tally]
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """The state between two commits: every item and every (item, actor) that was asked for."""
+
+    items: dict[str, ItemState]
+    tallies: dict[tuple[str, bytes], Tally]
+
+
+class NodeStatus(msgspec.Struct, frozen=True):
+    """One node of the cluster as this node sees it.
+
+    state: `ready`, `starting`, `read_only`, `leaving`, or, of a peer without a link, `unreachable`.
+    lag_rows: how many rows this node has that the other has not confirmed; 0 for this node itself.
+    public_address: where browsers and terminal clients reach that node, or "" if it does not say.
+    """
+
+    name: str
+    is_self: bool
+    state: str
+    public_address: str
+    cluster_address: str
+    lag_rows: int
+    watchers: int
+    version: str
+
+
+class Budget(Protocol):
+    """How many presses a visitor may still make; kept by `app`, asked and told by the engine.
+
+    Asked once per visitor and commit, before the commit; told what was really taken after it (R3).
+    """
+
+    def allowance(self, visitor: bytes) -> int:
+        """How many presses this visitor may make now: >= 0."""
+
+    def spend(self, visitor: bytes, presses: int) -> None:
+        """The visitor's presses that a commit has just taken."""
+
+
+class Engine(Protocol):
+    """A replicated, durable table of tallies."""
+
+    async def start(self) -> None:
+        """Open the ledger, bind the cluster port and begin to link. Raises `StartError` with what to do."""
+
+    async def wait_until_ready(self) -> None:
+        """Until one whole pull was adopted, or 5 s passed without a peer that answers."""
+
+    async def stop(self) -> None:
+        """Commit what was taken, serve the peers until they have it (at most 3 s), close links and ledger."""
+
+    def press(self, press: Press, reply: Callable[[Answer], None]) -> None:
+        """Queue a press for the next commit. `reply` is called once or twice (see `Answer`)."""
+
+    def read(
+        self, items: Sequence[str], tallies: Sequence[tuple[str, bytes]], deliver: Callable[[Snapshot], None]
+    ) -> None:
+        """Read item states and tallies between two commits."""
+
+    def subscribe(self, on_changed: Callable[[Changed], None]) -> None:
+        """Call this after every commit that changed something."""
+
+    def status(self) -> list[NodeStatus]:
+        """This node first, then every peer it knows, by name."""
+
+    def set_watchers(self, watchers: int) -> None:
+        """How many browsers watch here; told to the peers at most once a second."""
+
+    def set_leaving(self) -> None:
+        """Tell the peers that this node is about to stop."""
+
+    @property
+    def state(self) -> str:
+        """This node's own state, as in `NodeStatus`."""
+
+    @property
+    def has_links(self) -> bool:
+        """Whether any peer is linked now, so that copies can come to be soon."""
+
+    @property
+    def failed(self) -> "Failure":
+        """Resolves when the engine can no longer promise anything and the process must exit (R14)."""
+
+
+class Failure(Protocol):
+    """An awaitable that ends with the reason for which the node must exit."""
+
+    async def wait(self) -> str:
+        """The reason, in words for the operator."""
+
+
+class StartError(Exception):
+    """The node cannot start; the message tells the operator what to do. Exit code 3."""
+
+
+class ClusterSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the engine has to know; read from the environment by `app.settings`.
+
+    peers: `host:port` and `dns:name:port`, not yet resolved. keys: the peer keys, the first one proves, all verify.
+    ack_copies: None means 1 from the moment another node is known, else 0.
+    """
+
+    name: str
+    host: str
+    port: int
+    advertise: str
+    public_address: str
+    data_dir: str
+    peers: tuple[str, ...]
+    keys: tuple[bytes, ...]
+    ack_copies: int | None
+    version: str
