@@ -11,6 +11,7 @@ it is `cluster.node.Node`; another may stand there later, and unit tests of `app
 4. For one commit, `Changed` comes before the `Answer`s that rest on it.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
@@ -155,15 +156,14 @@ class Engine(Protocol):
         """Whether any peer is linked now, so that copies can come to be soon."""
 
     @property
-    def failed(self) -> "Failure":
-        """Resolves when the engine can no longer promise anything and the process must exit (R14)."""
+    def failed(self) -> asyncio.Future[str]:
+        """Resolves when the engine can promise nothing any more and the process must exit (R14).
 
+        The result is the reason, in words for the operator.
+        """
 
-class Failure(Protocol):
-    """An awaitable that ends with the reason for which the node must exit."""
-
-    async def wait(self) -> str:
-        """The reason, in words for the operator."""
+    def counters(self) -> dict[str, float]:
+        """Figures for the metrics page, by metric name without prefix; a name in `_total` only grows."""
 
 
 class StartError(Exception):
