@@ -12,26 +12,29 @@ it is `cluster.node.Node`; another may stand there later, and unit tests of `app
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Literal, Protocol
 
 import msgspec
 
+from cluster.core.press import ItemState, Press, Tally
+
+__all__ = [
+    "Answer",
+    "Budget",
+    "Changed",
+    "ClusterSettings",
+    "Engine",
+    "ItemState",
+    "NodeStatus",
+    "Press",
+    "Refusal",
+    "Snapshot",
+    "StartError",
+    "Tally",
+]
+
 Refusal = Literal["rate_limited", "reset", "behind", "read_only"]
-
-
-class Press(msgspec.Struct, frozen=True):
-    """A wish: "my tally on this item is at least n".
-
-    `actor` has 16 bytes: the visitor id (10) and 6 zeros, or 6 bytes of the tab's hash.
-    `gen` None means the node's. `n` None means one more than this actor has, queued presses included.
-    The caller has checked the item (`is_pressable`), and 1 <= n <= `tally_max(item)`.
-    """
-
-    item: str
-    actor: bytes
-    gen: int | None = None
-    n: int | None = None
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -54,20 +57,6 @@ class Answer(msgspec.Struct, frozen=True):
     @property
     def is_last(self) -> bool:
         return self.refusal is not None or self.copies >= self.wanted
-
-
-class ItemState(msgspec.Struct, frozen=True):
-    """The generation and the count of one item."""
-
-    gen: int = 0
-    count: int = 0
-
-
-class Tally(msgspec.Struct, frozen=True):
-    """One actor's presses on one item."""
-
-    gen: int = 0
-    n: int = 0
 
 
 class Changed(msgspec.Struct, frozen=True):
@@ -127,8 +116,15 @@ class Engine(Protocol):
     async def stop(self) -> None:
         """Commit what was taken, serve the peers until they have it (at most 3 s), close links and ledger."""
 
-    def press(self, press: Press, reply: Callable[[Answer], None]) -> None:
-        """Queue a press for the next commit. `reply` is called once or twice (see `Answer`)."""
+    def press(self, press: Press, reply: Callable[[Answer], None], owner: Hashable) -> None:
+        """Queue a press for the next commit. `reply` is called once or twice (see `Answer`).
+
+        Of one owner (a connection, an HTTP request), item and actor only the newest press is still owed its
+        second answer, so a node whose peers are away for a week owes no more than its connections can show.
+        """
+
+    def forget(self, owner: Hashable) -> None:
+        """Owe this owner nothing more: it is gone."""
 
     def read(
         self, items: Sequence[str], tallies: Sequence[tuple[str, bytes]], deliver: Callable[[Snapshot], None]
