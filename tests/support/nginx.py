@@ -1,0 +1,92 @@
+"""nginx with the project's configuration in front of some addresses."""
+
+import os
+import shutil
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+
+from tests.support.ports import free_port
+from tests.support.process import REPOSITORY, Process
+from tests.support.waiting import wait_for
+
+
+class Nginx:
+    """One nginx process. Its prefix folder holds the configuration, its pid file and its log of failures."""
+
+    def __init__(self, folder: Path, upstreams: Sequence[str]) -> None:
+        """`upstreams` are `host:port` of the nodes' public ports."""
+        self.port = free_port()
+        self.prefix = folder / "nginx"
+        self.log = folder / "nginx.log"
+        self._upstreams = list(upstreams)
+        self._process: Process | None = None
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.end()
+
+    async def start(self) -> None:
+        """Start it and wait until it answers."""
+        program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+        assert program, "nginx is not installed (Debian package nginx-light)"
+        self.prefix.mkdir(exist_ok=True)
+        self._write_configuration()
+        command = [program, "-e", "stderr", "-p", str(self.prefix), "-c", "nginx.conf"]
+        self._process = Process("nginx", command, env={}, log=self.log)
+        await wait_for(self._answers, 5.0, f"nginx to answer (log: {self.log})")
+
+    async def reload(self, upstreams: Sequence[str]) -> None:
+        """Take a new list of nodes without closing a connection."""
+        self._upstreams = list(upstreams)
+        self._write_configuration()
+        self._running().signal(signal.SIGHUP)
+
+    async def stop(self) -> None:
+        """SIGTERM: connections are closed, and nginx ends by itself."""
+        self._running().signal(signal.SIGTERM)
+        await self._running().wait_until_ended(5.0)
+
+    async def end(self) -> None:
+        # Not SIGKILL first: it would leave the worker processes behind.
+        if self._process is not None and self._process.is_running:
+            await self.stop()
+
+    def failures(self) -> str:
+        """nginx's own log of failed and repeated requests."""
+        log = self.prefix / "failures.log"
+        return log.read_text() if log.exists() else ""
+
+    def _write_configuration(self) -> None:
+        shutil.copy(REPOSITORY / "nginx" / "nginx.conf", self.prefix)
+        nodes = [f"server {upstream} max_fails=1 fail_timeout=2s;\n" for upstream in self._upstreams]
+        (self.prefix / "nodes.conf").write_text("".join(nodes))
+        (self.prefix / "listen.conf").write_text(f"listen 127.0.0.1:{self.port};\n")
+
+    async def _answers(self) -> bool:
+        if not self._running().is_running:
+            raise AssertionError(f"nginx ended: {self.log.read_text()}")
+        # nginx answers this one itself, so no node is asked and no turn of the round robin is used.
+        timeout = aiohttp.ClientTimeout(total=2.0)
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"{self.address}/metrics", timeout=timeout) as answer,
+        ):
+            return answer.status == 404
+
+    def _running(self) -> Process:
+        assert self._process is not None, "nginx was never started"
+        return self._process

@@ -1,0 +1,30 @@
+"""Free ports on the loopback interface."""
+
+import random
+import socket
+from typing import Final
+
+# Below the range from which the kernel takes the ports of outgoing connections: a node that is restarted on its
+# port must not find it taken by somebody's connection.
+_PORTS: Final = range(15_000, 32_000)
+_given: set[int] = set()
+
+
+def free_port() -> int:
+    """A port that nobody listens on now and that this test run was not given before."""
+    # The system's randomness, so that two runs at the same time, both seeded alike, do not meet.
+    choose = random.SystemRandom()
+    while True:
+        port = choose.choice(_PORTS)
+        if port not in _given and _is_free(port):
+            _given.add(port)
+            return port
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

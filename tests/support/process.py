@@ -1,0 +1,49 @@
+"""One process that a test started: its signals, its end and its log file."""
+
+import asyncio
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from tests.support.waiting import wait_for
+
+REPOSITORY: Final = Path(__file__).resolve().parents[2]
+
+
+class Process:
+    """Started once; ended by its pid. Its output is appended to `log`, so that a restarted one continues it."""
+
+    def __init__(self, name: str, command: Sequence[str], *, env: Mapping[str, str], log: Path) -> None:
+        self.name = name
+        self.log = log
+        with log.open("ab") as output:
+            self._child = subprocess.Popen(
+                command, env={**os.environ, **env}, cwd=REPOSITORY, stdout=output, stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+
+    @property
+    def is_running(self) -> bool:
+        return self._child.poll() is None
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs; minus the signal's number where a signal ended it."""
+        return self._child.poll()
+
+    def signal(self, number: signal.Signals) -> None:
+        if self.is_running:
+            self._child.send_signal(number)
+
+    async def wait_until_ended(self, within_s: float) -> int:
+        """The exit code."""
+        await wait_for(lambda: not self.is_running, within_s, f"{self.name} to end")
+        return self._child.returncode
+
+    async def end(self) -> None:
+        """SIGKILL, which also ends a frozen process, and the wait that leaves no zombie."""
+        self.signal(signal.SIGKILL)
+        await asyncio.to_thread(self._child.wait)
