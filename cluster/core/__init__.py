@@ -1,0 +1,17 @@
+"""The replication rules of a like button's cluster, as plain functions over plain values.
+
+Nothing here waits, reads a clock, draws a random number, logs, or stores: messages and a time go in, messages
+and events come out (as in sans-I/O protocol libraries), and the table of tallies itself stays with the ledger.
+`cluster.node` is one shell around it, the simulator in `tests/simulation` is another.
+
+| module    | rule (see docs/design.md)                                                        |
+|-----------|----------------------------------------------------------------------------------|
+| `items`   | kinds: what a tally adds to a count                                              |
+| `rows`    | R6 total order, R13 bounds                                                       |
+| `merge`   | R1, R3, R4, R5, R8, R9 inside one transaction: offers in, changes out            |
+| `ring`    | R5 the newest committed rows, from which most pulls are answered                 |
+| `copies`  | R9 which answers are owed until another ledger has confirmed                     |
+| `wire`    | what peers say to each other, as MessagePack                                     |
+| `link`    | one link: proof of the secret, versions, heartbeat                               |
+| `replica` | R4, R5, R7 between links: heads announced, pushes, pulls                         |
+"""

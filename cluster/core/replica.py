@@ -1,0 +1,401 @@
+"""One node's replication between its links: heads announced, own commits pushed, gaps pulled.
+
+    commit -> committed() -> Push to every link (R4), Have of the changed heads (R7), answers that are settled (R9)
+    frame  -> receive()   -> Offered(range or page) for the next transaction, Asked for a pull to answer
+    time   -> tick()      -> what was held back to be joined, pings, links given up
+           -> look()      -> one pull, if a head announced some time ago is still above ours (R7)
+
+1. `heads` changes only in `committed`, so nothing is announced, and nothing confirmed, before its commit (R3).
+2. A pull's base is what was announced on that link before it, so the answerer's view and ours are the same.
+3. Rows and the end of an answer count only while their question is open on their link (R5).
+4. Pushes and announcements are joined for 10 ms; a range is never cut inside a commit, for a key stands in it
+   once, with its last row, and whoever has confirmed half of it would confirm rows that it has not.
+
+The owner calls these from one thread, drains `events` after every call, and does what they say, in order.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from cluster.core.copies import Copies, Owed
+from cluster.core.link import Identity, Link, LinkError
+from cluster.core.merge import Adoption, Changes, Page, Range
+from cluster.core.ring import Ring
+from cluster.core.rows import Key, Row
+from cluster.core.wire import (
+    PAGE_ROWS,
+    End,
+    Have,
+    Hello,
+    Malformed,
+    Message,
+    Peers,
+    Pull,
+    Push,
+    Rows,
+    Status,
+    above,
+    encode,
+    pack,
+    unpack,
+)
+
+JOIN_S: Final = 0.010
+PULL_STALLED_S: Final = 30.0
+BAD_ROWS_PER_MINUTE_MAX: Final = 100
+
+
+class Send(msgspec.Struct, frozen=True):
+    """Send this frame. One that may be dropped is left out when the link's queue is full."""
+
+    link: int
+    data: bytes
+    may_drop: bool = False
+
+
+class Close(msgspec.Struct, frozen=True):
+    """Close this link; it is forgotten here already. `code` is a word for logs, `reason` for people."""
+
+    link: int
+    code: str
+    reason: str
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """The peer has proven the secret."""
+
+    link: int
+    peer: Hello
+
+
+class Offered(msgspec.Struct, frozen=True):
+    """Put this into the next transaction."""
+
+    offer: Range | Page | Adoption
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """Answer a pull: `rows` if the ring had them, else a scan of the table for rows above `base`; then `heads`."""
+
+    link: int
+    id: int
+    base: Mapping[bytes, int]
+    heads: dict[bytes, int]
+    rows: Sequence[Row] | None
+
+
+class Learned(msgspec.Struct, frozen=True):
+    """A peer named these cluster addresses."""
+
+    addresses: tuple[str, ...]
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """The copies that this answer waited for exist."""
+
+    owed: Owed
+    copies: int
+
+
+Event = Send | Close | Opened | Offered | Asked | Learned | Settled
+
+
+class OpenPull(msgspec.Struct):
+    """A question of ours: the heads it was asked with, and when the answer last moved."""
+
+    id: int
+    asked: Mapping[bytes, int]
+    moved_at: float
+
+
+class Session(msgspec.Struct):
+    """What is known and owed on one link."""
+
+    link: Link
+    heads: dict[bytes, int]
+    announced: dict[bytes, int]
+    unannounced: set[bytes]
+    status: Status
+    pull: OpenPull | None = None
+    bad_rows: int = 0
+    bad_since: float = 0.0
+
+    @property
+    def peer(self) -> Hello:
+        assert self.link.peer is not None, "asked of an open link only"
+        return self.link.peer
+
+
+class Replica:
+    """All links of one run of a node. `heads` and `floor` are what the ledger held at its start."""
+
+    def __init__(
+        self, identity: Identity, keys: Sequence[bytes], heads: Mapping[bytes, int], floor: Mapping[bytes, int]
+    ) -> None:
+        self.identity = identity
+        self.heads = dict(heads)
+        self.ring = Ring(floor)
+        self.copies = Copies(identity.ledger)
+        self.events: list[Event] = []
+        self.sessions: dict[int, Session] = {}
+        self.has_adopted = False
+        self.status = Status("starting", 0)
+        self._keys = keys
+        self._last_pull = 0
+        self._above: dict[bytes, int] = {}
+        self._push: dict[Key, Row] = {}
+        self._push_start = self.heads.get(identity.origin, 0)
+        self._push_to = self._push_start
+        self._joined_at = float("-inf")
+
+    # -- links come and go
+
+    def open_link(self, link: int, *, is_dialer: bool, nonce: bytes, now: float) -> None:
+        """A connection was made; greet."""
+        machine = Link(self.identity, is_dialer=is_dialer, nonce=nonce, keys=self._keys, now=now)
+        self.sessions[link] = Session(machine, {}, {}, set(), Status("starting", 0))
+        self._flush(link)
+
+    def close_link(self, link: int) -> None:
+        """A connection ended: its pull, its confirmations and its heads end with it."""
+        self.sessions.pop(link, None)
+        self.copies.close_link(link)
+
+    def open_sessions(self) -> dict[int, Session]:
+        """The links whose peers have proven the secret."""
+        return {link: session for link, session in self.sessions.items() if session.link.is_open}
+
+    def receive(self, link: int, data: bytes, now: float) -> None:
+        """Take one frame of this link; of an unknown (closed) link it is ignored."""
+        session = self.sessions.get(link)
+        if session is None:
+            return
+        was_open = session.link.is_open
+        try:
+            message = session.link.receive(data, now)
+            if message is not None:
+                self._take(link, session, message, now)
+        except LinkError as error:
+            self._close(link, error)
+            return
+        except Malformed as error:
+            self._close(link, LinkError("malformed", f"malformed message: {error}"))
+            return
+        self._flush(link)
+        if session.link.is_open and not was_open:
+            self._opened(link, session, now)
+
+    def _opened(self, link: int, session: Session, now: float) -> None:
+        if (loser := self._duplicate(link, session)) is not None:
+            self._close(loser, LinkError("duplicate", "there is another link between these two nodes"))
+            if loser == link:
+                return
+        self.copies.open_link(link, session.peer.ledger, session.heads)
+        self.events.append(Opened(link, session.peer))
+        session.unannounced.update(self.heads)
+        self._send(link, self.status)
+        self.pull(link, now)
+
+    def _duplicate(self, link: int, session: Session) -> int | None:
+        """Which of two links to one node has to go: keep the one dialled by the smaller origin.
+
+        Of two links that the same side dialled, the dialer gives up the newer one; the listener waits for it to
+        do so, because its older link may be the half-open rest of a connection that the dialer lost.
+        """
+        for other, known in self.open_sessions().items():
+            if other == link or known.peer.origin != session.peer.origin:
+                continue
+            if known.link.is_dialer == session.link.is_dialer:
+                return link if session.link.is_dialer else None
+            own_dialled, peer_dialled = (link, other) if session.link.is_dialer else (other, link)
+            return peer_dialled if self.identity.origin < session.peer.origin else own_dialled
+        return None
+
+    def _close(self, link: int, error: LinkError) -> None:
+        if link in self.sessions:
+            self._flush(link)
+            self.close_link(link)
+            self.events.append(Close(link, error.code, str(error)))
+
+    # -- messages of an open link
+
+    def _take(self, link: int, session: Session, message: Message, now: float) -> None:
+        if isinstance(message, Have):
+            session.heads.update(message.heads)
+            self._settle()
+        elif isinstance(message, Push):
+            rows = unpack(message.block)
+            self._offer(Range(message.origin, message.start, message.to, rows, source=link))
+        elif isinstance(message, Pull):
+            self._asked(link, session, message)
+        elif isinstance(message, Rows):
+            self._page(link, session, message, now)
+        elif isinstance(message, End):
+            self._end(session, message)
+        elif isinstance(message, Peers):
+            self.events.append(Learned(tuple(message.addresses)))
+        elif isinstance(message, Status):
+            session.status = message
+
+    def _asked(self, link: int, session: Session, message: Pull) -> None:
+        base = dict(session.heads)
+        self.events.append(Asked(link, message.id, base, above(self.heads, base), self.ring.since(base)))
+
+    def _page(self, link: int, session: Session, message: Rows, now: float) -> None:
+        if session.pull is not None and session.pull.id == message.id:
+            session.pull.moved_at = now
+            if message.block.rows:
+                self._offer(Page(unpack(message.block), source=link))
+
+    def _end(self, session: Session, message: End) -> None:
+        if session.pull is not None and session.pull.id == message.id:
+            self._offer(Adoption(session.pull.asked, message.heads))
+            session.pull = None
+
+    def _offer(self, offer: Range | Page | Adoption) -> None:
+        self.events.append(Offered(offer))
+
+    def pull(self, link: int, now: float) -> None:
+        """Ask this peer for all that is above our heads, unless it is answering already."""
+        session = self.sessions[link]
+        if session.pull is not None:
+            return
+        self._announce(link, session)
+        self._last_pull += 1
+        session.pull = OpenPull(self._last_pull, dict(session.announced), now)
+        self._send(link, Pull(self._last_pull))
+
+    # -- after a commit
+
+    def committed(self, changes: Changes, now: float) -> None:
+        """Take in what a transaction changed: only now may anyone hear of it (R3)."""
+        self.heads.update(changes.heads)
+        self.ring.append(changes.heads, changes.rows.values())
+        self.has_adopted = self.has_adopted or changes.adopted > 0
+        for session in self.open_sessions().values():
+            session.unannounced.update(changes.heads)
+        if changes.own:
+            self._join(changes, now)
+        for link in changes.gaps & self.open_sessions().keys():
+            self.pull(link, now)
+        for link, count in changes.bad_rows.items():
+            self._count_bad_rows(link, count, now)
+        self._flush_joined(now)
+
+    def _join(self, changes: Changes, now: float) -> None:
+        if len(self._push) + len(changes.own) > PAGE_ROWS:
+            self._send_push(now)
+        for key, row in changes.own.items():
+            self._push.pop(key, None)
+            self._push[key] = row
+        self._push_to = changes.heads[self.identity.origin]
+
+    def _count_bad_rows(self, link: int, count: int, now: float) -> None:
+        session = self.sessions.get(link)
+        if session is None:
+            return
+        if now - session.bad_since >= 60.0:
+            session.bad_since, session.bad_rows = now, 0
+        session.bad_rows += count
+        if session.bad_rows > BAD_ROWS_PER_MINUTE_MAX:
+            self._close(link, LinkError("bad_rows", "more than 100 rows out of bounds in a minute"))
+
+    def owe(self, owed: Owed) -> None:
+        """Tell with `Settled` when this answer's copies exist."""
+        self.copies.owe(owed)
+
+    # -- time
+
+    @property
+    def has_joined(self) -> bool:
+        """Whether something is held back to be joined, so that `tick` is wanted soon."""
+        return self._push_to > self._push_start or any(s.unannounced for s in self.open_sessions().values())
+
+    def tick(self, now: float) -> None:
+        """Send what was held back long enough, ping, and give up links that are silent or stalled."""
+        self._flush_joined(now)
+        for link, session in list(self.sessions.items()):
+            try:
+                session.link.tick(now)
+                if session.pull is not None and now - session.pull.moved_at >= PULL_STALLED_S:
+                    raise LinkError("stalled", "a pull was not answered")
+            except LinkError as error:
+                self._close(link, error)
+            else:
+                self._flush(link)
+
+    def look(self, now: float, pick: float) -> None:
+        """Pull from one random peer if a head seen at the last look is still above ours (R7).
+
+        Called every 1 to 2 s; `pick` in [0, 1) chooses the peer.
+        """
+        wanted = [origin for origin, head in self._above.items() if head > self.heads.get(origin, 0)]
+        sessions = self.open_sessions()
+        able = [
+            link
+            for link, session in sessions.items()
+            if any(session.heads.get(origin, 0) > self.heads.get(origin, 0) for origin in wanted)
+        ]
+        if able:
+            self.pull(able[int(pick * len(able))], now)
+        self._above = {}
+        for session in sessions.values():
+            for origin, head in above(session.heads, self.heads).items():
+                self._above[origin] = max(head, self._above.get(origin, 0))
+
+    def set_status(self, status: Status) -> None:
+        """Tell the peers how we are, if that is new."""
+        if status != self.status:
+            self.status = status
+            for link in self.open_sessions():
+                self._send(link, status)
+
+    def tell_peers(self, addresses: Iterable[str]) -> None:
+        """Tell every peer of these cluster addresses."""
+        message = Peers(list(addresses))
+        for link in self.open_sessions():
+            self._send(link, message)
+
+    def lag_rows(self, session: Session) -> int:
+        """How many rows this peer has not yet confirmed (an upper bound: a key pressed again counts twice)."""
+        return sum(head - session.heads.get(origin, 0) for origin, head in above(self.heads, session.heads).items())
+
+    # -- what goes out
+
+    def _flush_joined(self, now: float) -> None:
+        if now - self._joined_at < JOIN_S:
+            return
+        if self._push_to > self._push_start:
+            self._send_push(now)
+        for link, session in self.open_sessions().items():
+            if session.unannounced:
+                self._joined_at = now
+                self._announce(link, session)
+
+    def _send_push(self, now: float) -> None:
+        push = Push(self.identity.origin, self._push_start, self._push_to, pack(self._push.values()))
+        self._joined_at = now
+        self._push, self._push_start = {}, self._push_to
+        if sessions := self.open_sessions():
+            data = encode(push)
+            self.events.extend(Send(link, data, may_drop=True) for link in sessions)
+
+    def _announce(self, link: int, session: Session) -> None:
+        if session.unannounced:
+            changed = {origin: self.heads.get(origin, 0) for origin in session.unannounced}
+            session.unannounced.clear()
+            session.announced.update(changed)
+            self._send(link, Have(changed))
+
+    def _settle(self) -> None:
+        self.events.extend(Settled(owed, copies) for owed, copies in self.copies.settle())
+
+    def _send(self, link: int, message: Message) -> None:
+        self.events.append(Send(link, encode(message)))
+
+    def _flush(self, link: int) -> None:
+        machine = self.sessions[link].link
+        self.events.extend(Send(link, data) for data in machine.outbox)
+        machine.outbox.clear()

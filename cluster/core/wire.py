@@ -1,0 +1,190 @@
+"""What peers say to each other: MessagePack arrays, one message per binary WebSocket frame.
+
+The only module that knows the peers' wire format. `docs/protocol.md` lists the messages.
+
+1. A message begins with its number; further elements of later versions are ignored, for a message goes no further.
+2. A row is relayed, so nothing of it may be dropped: what later versions append to a row travels in its last
+   element, `ext`, a byte string that holds the appended fields as MessagePack (R15).
+3. Items and origins of a block are named once and then by index: a press costs about 30 bytes.
+4. What cannot be decoded is `Malformed`, whose fault is the sender's; the link closes (R13). A row that decodes
+   but is out of bounds is the merge's business.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from cluster.core.rows import Row
+
+PROTOCOL_MIN: Final = 1
+PROTOCOL_MAX: Final = 1
+FEATURES: Final[tuple[str, ...]] = ()
+MESSAGE_BYTES_MAX: Final = 1 << 20
+HANDSHAKE_BYTES_MAX: Final = 2048
+PAGE_ROWS: Final = 1000
+
+
+class Malformed(Exception):
+    """A peer sent bytes that are no message of this protocol."""
+
+
+class WireRow(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A row whose item and origin are indices into its block."""
+
+    item: int
+    actor: bytes
+    gen: int
+    n: int
+    origin: int
+    seq: int
+    ext: bytes = b""
+
+
+class Block(msgspec.Struct, array_like=True, frozen=True):
+    """Rows, with the items and origins that they name."""
+
+    items: list[str]
+    origins: list[bytes]
+    rows: list[WireRow]
+
+
+class Hello(msgspec.Struct, array_like=True, frozen=True, tag=1):
+    """Who speaks, and a nonce for the other side's proof. `features` are names that both sides must have."""
+
+    protocol_min: int
+    protocol_max: int
+    features: list[str]
+    name: str
+    ledger: bytes
+    origin: bytes
+    nonce: bytes
+    advertise: str
+    cluster_port: int
+    public_address: str
+    version: str
+
+
+class Proof(msgspec.Struct, array_like=True, frozen=True, tag=2):
+    """HMAC-SHA256 of the handshake under the peer key."""
+
+    mac: bytes
+
+
+class Have(msgspec.Struct, array_like=True, frozen=True, tag=3):
+    """Heads of the sender: all once per link, then the changed ones; an entry replaces the earlier one (R7)."""
+
+    heads: dict[bytes, int]
+
+
+class Push(msgspec.Struct, array_like=True, frozen=True, tag=4):
+    """A range of one origin's commits (R4). The only message that a full queue may drop."""
+
+    origin: bytes
+    start: int
+    to: int
+    block: Block
+
+
+class Pull(msgspec.Struct, array_like=True, frozen=True, tag=5):
+    """Send me every row above the heads I announced on this link (R5)."""
+
+    id: int
+
+
+class Rows(msgspec.Struct, array_like=True, frozen=True, tag=6):
+    """A page of a pull's answer; empty pages show that a scan goes on."""
+
+    id: int
+    block: Block
+
+
+class End(msgspec.Struct, array_like=True, frozen=True, tag=7):
+    """The end of a pull's answer: the sender's heads above the asker's, taken before the first page."""
+
+    id: int
+    heads: dict[bytes, int]
+
+
+class Peers(msgspec.Struct, array_like=True, frozen=True, tag=8):
+    """Cluster addresses of the nodes that the sender is linked with."""
+
+    addresses: list[str]
+
+
+class Status(msgspec.Struct, array_like=True, frozen=True, tag=9):
+    """How the sender is: its state, and how many browsers watch there."""
+
+    state: str
+    watchers: int
+
+
+class Ping(msgspec.Struct, array_like=True, frozen=True, tag=10):
+    """I am alive; say something."""
+
+
+class Pong(msgspec.Struct, array_like=True, frozen=True, tag=11):
+    """I am alive."""
+
+
+Message = Hello | Proof | Have | Push | Pull | Rows | End | Peers | Status | Ping | Pong
+
+_encoder: Final = msgspec.msgpack.Encoder()
+_decoder: Final = msgspec.msgpack.Decoder(Message)
+
+
+def encode(message: Message) -> bytes:
+    return _encoder.encode(message)
+
+
+def decode(data: bytes) -> Message:
+    """The message in one frame. Raises Malformed."""
+    if len(data) > MESSAGE_BYTES_MAX:
+        raise Malformed(f"{len(data)} bytes are more than {MESSAGE_BYTES_MAX}")
+    try:
+        return _decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Malformed(str(error)) from error
+
+
+def pack(rows: Iterable[Row]) -> Block:
+    """A block of these rows, in their order."""
+    items: dict[str, int] = {}
+    origins: dict[bytes, int] = {}
+    packed = [
+        WireRow(
+            items.setdefault(row.item, len(items)),
+            row.actor,
+            row.gen,
+            row.n,
+            origins.setdefault(row.origin, len(origins)),
+            row.seq,
+            row.ext,
+        )
+        for row in rows
+    ]
+    return Block(list(items), list(origins), packed)
+
+
+def unpack(block: Block) -> list[Row]:
+    """The rows of a block. Raises Malformed for an index that the block does not have, or too many rows."""
+    items, origins = block.items, block.origins
+    if len(block.rows) > PAGE_ROWS:
+        raise Malformed(f"{len(block.rows)} rows in one block")
+    rows = []
+    for row in block.rows:
+        if not (0 <= row.item < len(items) and 0 <= row.origin < len(origins)):
+            raise Malformed("a row names an item or origin that its block does not have")
+        rows.append(Row(items[row.item], row.actor, row.gen, row.n, origins[row.origin], row.seq, row.ext))
+    return rows
+
+
+def pages(rows: Sequence[Row]) -> Iterable[Sequence[Row]]:
+    """The rows cut into pages of at most 1,000."""
+    for first in range(0, len(rows), PAGE_ROWS):
+        yield rows[first : first + PAGE_ROWS]
+
+
+def above(heads: Mapping[bytes, int], base: Mapping[bytes, int]) -> dict[bytes, int]:
+    """The entries of `heads` that lie above those of `base`."""
+    return {origin: head for origin, head in heads.items() if head > base.get(origin, 0)}
