@@ -61,7 +61,11 @@ class Browser:
         self._session = aiohttp.ClientSession()
         try:
             async with asyncio.timeout(HELLO_WITHIN_S):
-                self._socket = await self._session.ws_connect(f"{self.address}/live", headers=headers)
+                # A frozen node would otherwise let `close` wait 10 s for its part of the farewell.
+                patience = aiohttp.ClientWSTimeout(ws_close=0.5)
+                self._socket = await self._session.ws_connect(
+                    f"{self.address}/live", headers=headers, timeout=patience
+                )
                 self._reader = asyncio.create_task(self._read())
                 first = await self.wait_for_message("hello", HELLO_WITHIN_S)
         except BaseException:
@@ -87,6 +91,7 @@ class Browser:
         if self._reader is not None:
             self._reader.cancel()
             await asyncio.gather(self._reader, return_exceptions=True)
+            await self._socket.close()
         if self._session is not None:
             await self._session.close()
 

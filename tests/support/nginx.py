@@ -3,7 +3,7 @@
 import os
 import shutil
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,12 +18,16 @@ from tests.support.waiting import wait_for
 class Nginx:
     """One nginx process. Its prefix folder holds the configuration, its pid file and its log of failures."""
 
-    def __init__(self, folder: Path, upstreams: Sequence[str]) -> None:
-        """`upstreams` are `host:port` of the nodes' public ports."""
+    def __init__(self, folder: Path, upstreams: Sequence[str], *, changes: Mapping[str, str] | None = None) -> None:
+        """`upstreams` are `host:port` of the nodes' public ports.
+
+        `changes` are texts of the configuration and what stands in their place here: a shorter time, a lower limit.
+        """
         self.port = free_port()
         self.prefix = folder / "nginx"
         self.log = folder / "nginx.log"
         self._upstreams = list(upstreams)
+        self._changes = changes or {}
         self._process: Process | None = None
 
     @property
@@ -71,7 +75,11 @@ class Nginx:
         return log.read_text() if log.exists() else ""
 
     def _write_configuration(self) -> None:
-        shutil.copy(REPOSITORY / "nginx" / "nginx.conf", self.prefix)
+        configuration = (REPOSITORY / "nginx" / "nginx.conf").read_text()
+        for text, replacement in self._changes.items():
+            assert text in configuration, f"{text!r} is no longer in nginx.conf"
+            configuration = configuration.replace(text, replacement)
+        (self.prefix / "nginx.conf").write_text(configuration)
         nodes = [f"server {upstream} max_fails=1 fail_timeout=2s;\n" for upstream in self._upstreams]
         (self.prefix / "nodes.conf").write_text("".join(nodes))
         (self.prefix / "listen.conf").write_text(f"listen 127.0.0.1:{self.port};\n")

@@ -1,0 +1,5 @@
+"""Real node processes on the loopback interface, with nginx where a test wants it."""
+
+from tests.support.fixtures import cluster, nginx, pytest_runtest_makereport, three_nodes
+
+__all__ = ["cluster", "nginx", "pytest_runtest_makereport", "three_nodes"]

@@ -1,0 +1,39 @@
+"""A stand-in for a node, for tests of nginx alone: it answers every request with what it was sent.
+
+    python -m tests.support.echo_node NAME PORT
+
+`/live` accepts any handshake and says its name in the first frame; with `?refuse` it answers 403 instead.
+"""
+
+import sys
+
+from aiohttp import web
+
+
+async def _live(request: web.Request) -> web.StreamResponse:
+    if "refuse" in request.query:
+        return web.Response(status=403, text="refused")
+    socket = web.WebSocketResponse()
+    await socket.prepare(request)
+    await socket.send_json({"type": "hello", "node": sys.argv[1], "token": "token", "version": 1})
+    async for _ in socket:
+        pass
+    return socket
+
+
+async def _echo(request: web.Request) -> web.Response:
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    seen = {
+        "node": sys.argv[1],
+        "method": request.method,
+        "path": request.raw_path,
+        "headers": headers,
+        "body": await request.text(),
+    }
+    return web.json_response(seen)
+
+
+if __name__ == "__main__":
+    app = web.Application()
+    app.add_routes([web.get("/live", _live), web.route("*", "/{path:.*}", _echo)])
+    web.run_app(app, host="127.0.0.1", port=int(sys.argv[2]), print=None, shutdown_timeout=0.1)
