@@ -8,7 +8,7 @@ its length before it), so it covers versions, features, names, ledgers, origins 
 
 1. Before the other side has proven the secret nothing but Hello and Proof is read, at most 2 KiB a frame, for 5 s.
 2. A link that fails says why in a `LinkError`; its message is sent to the peer as the close reason.
-3. An open link is pinged after 1 s without a message from us, and given up after 5 s without one from the peer.
+3. Both ends of an open link say `Alive` every second; a link is given up after 5 s without any message.
 
 The link neither sends nor waits: `receive` and `tick` leave bytes in `outbox`, and the owner sends them.
 """
@@ -26,18 +26,17 @@ from cluster.core.wire import (
     HANDSHAKE_BYTES_MAX,
     PROTOCOL_MAX,
     PROTOCOL_MIN,
+    Alive,
     Hello,
-    Malformed,
+    MalformedError,
     Message,
-    Ping,
-    Pong,
     Proof,
     decode,
     encode,
 )
 
 HANDSHAKE_S: Final = 5.0
-PING_AFTER_S: Final = 1.0
+ALIVE_EVERY_S: Final = 1.0
 SILENT_AFTER_S: Final = 5.0
 LEDGER_LENGTH: Final = 16
 NONCE_LENGTH: Final = 32
@@ -79,7 +78,7 @@ class Link:
         self._keys = keys
         self._opened_at = now
         self._received_at = now
-        self._sent_at = now
+        self._alive_at = now
         self._own_hello = encode(_hello(identity, nonce))
         self._peer_hello = b""
         self.outbox.append(self._own_hello)
@@ -99,15 +98,11 @@ class Link:
             return None
         try:
             message = decode(data)
-        except Malformed as error:
+        except MalformedError as error:
             raise LinkError("malformed", f"malformed message: {error}") from error
-        if isinstance(message, Ping):
-            self.outbox.append(encode(Pong()))
-        elif isinstance(message, Hello | Proof):
+        if isinstance(message, Hello | Proof):
             raise LinkError("malformed", "a handshake message on an open link")
-        elif not isinstance(message, Pong):
-            return message
-        return None
+        return None if isinstance(message, Alive) else message
 
     def tick(self, now: float) -> None:
         """Give up on a silent peer, and let it hear of us. Raises LinkError."""
@@ -117,12 +112,9 @@ class Link:
             return
         if now - self._received_at >= SILENT_AFTER_S:
             raise LinkError("timeout", f"silent for {SILENT_AFTER_S:g} s")
-        if now - self._sent_at >= PING_AFTER_S:
-            self.outbox.append(encode(Ping()))
-
-    def sent(self, now: float) -> None:
-        """Bytes were handed to the transport."""
-        self._sent_at = now
+        if now - self._alive_at >= ALIVE_EVERY_S:
+            self._alive_at = now
+            self.outbox.append(encode(Alive()))
 
     # -- the handshake
 
@@ -131,7 +123,7 @@ class Link:
             raise LinkError("malformed", f"more than {HANDSHAKE_BYTES_MAX} bytes before the proof of the secret")
         try:
             message = decode(data)
-        except Malformed as error:
+        except MalformedError as error:
             raise LinkError("malformed", f"malformed handshake: {error}") from error
         if self.phase == "greeting" and isinstance(message, Hello):
             self._greet(message, data)
@@ -147,7 +139,7 @@ class Link:
             raise LinkError("malformed", "nonce of wrong length")
         if hello.origin == self._identity.origin:
             raise LinkError("self", "this address leads back to this node itself")
-        if not (hello.protocol_min <= PROTOCOL_MAX and PROTOCOL_MIN <= hello.protocol_max):
+        if not (hello.protocol_min <= PROTOCOL_MAX and hello.protocol_max >= PROTOCOL_MIN):
             raise LinkError(
                 "version",
                 f"{hello.name} speaks versions {hello.protocol_min} to {hello.protocol_max}, "
@@ -158,7 +150,7 @@ class Link:
 
     def _verify(self, proof: Proof) -> None:
         expected = [self._proof(key, by_dialer=not self.is_dialer) for key in self._keys]
-        if not any([hmac.compare_digest(proof.mac, mac) for mac in expected]):
+        if not any(hmac.compare_digest(proof.mac, mac) for mac in expected):
             assert self.peer is not None, "proving comes after greeting"
             raise LinkError(
                 "wrong_secret",

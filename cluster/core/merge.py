@@ -279,3 +279,11 @@ def _replaced(sums: ItemSums, old: Row | None, new: Row) -> ItemSums:
         sums.rows,
         (sums.digest + row_hash(new) - row_hash(old)) & _DIGEST_MASK,
     )
+
+
+def sums_of(gen: int, rows: Iterable[Row]) -> ItemSums:
+    """The sums of an item whose rows of its generation are these; what `merge` keeps up to date row by row."""
+    sums = ItemSums(gen)
+    for row in rows:
+        sums = _replaced(sums, None, row)
+    return sums

@@ -8,8 +8,7 @@
 1. `heads` changes only in `committed`, so nothing is announced, and nothing confirmed, before its commit (R3).
 2. A pull's base is what was announced on that link before it, so the answerer's view and ours are the same.
 3. Rows and the end of an answer count only while their question is open on their link (R5).
-4. Pushes and announcements are joined for 10 ms; a range is never cut inside a commit, for a key stands in it
-   once, with its last row, and whoever has confirmed half of it would confirm rows that it has not.
+4. Pushes and announcements are joined for 10 ms; the first after a pause goes at once.
 
 The owner calls these from one thread, drains `events` after every call, and does what they say, in order.
 """
@@ -20,16 +19,16 @@ from typing import Final
 import msgspec
 
 from cluster.core.copies import Copies, Owed
+from cluster.core.events import Asked, Close, Event, Learned, Offered, Opened, Send, Settled
 from cluster.core.link import Identity, Link, LinkError
 from cluster.core.merge import Adoption, Changes, Page, Range
+from cluster.core.push import Unpushed
 from cluster.core.ring import Ring
-from cluster.core.rows import Key, Row
 from cluster.core.wire import (
-    PAGE_ROWS,
     End,
     Have,
     Hello,
-    Malformed,
+    MalformedError,
     Message,
     Peers,
     Pull,
@@ -38,68 +37,12 @@ from cluster.core.wire import (
     Status,
     above,
     encode,
-    pack,
     unpack,
 )
 
 JOIN_S: Final = 0.010
 PULL_STALLED_S: Final = 30.0
 BAD_ROWS_PER_MINUTE_MAX: Final = 100
-
-
-class Send(msgspec.Struct, frozen=True):
-    """Send this frame. One that may be dropped is left out when the link's queue is full."""
-
-    link: int
-    data: bytes
-    may_drop: bool = False
-
-
-class Close(msgspec.Struct, frozen=True):
-    """Close this link; it is forgotten here already. `code` is a word for logs, `reason` for people."""
-
-    link: int
-    code: str
-    reason: str
-
-
-class Opened(msgspec.Struct, frozen=True):
-    """The peer has proven the secret."""
-
-    link: int
-    peer: Hello
-
-
-class Offered(msgspec.Struct, frozen=True):
-    """Put this into the next transaction."""
-
-    offer: Range | Page | Adoption
-
-
-class Asked(msgspec.Struct, frozen=True):
-    """Answer a pull: `rows` if the ring had them, else a scan of the table for rows above `base`; then `heads`."""
-
-    link: int
-    id: int
-    base: Mapping[bytes, int]
-    heads: dict[bytes, int]
-    rows: Sequence[Row] | None
-
-
-class Learned(msgspec.Struct, frozen=True):
-    """A peer named these cluster addresses."""
-
-    addresses: tuple[str, ...]
-
-
-class Settled(msgspec.Struct, frozen=True):
-    """The copies that this answer waited for exist."""
-
-    owed: Owed
-    copies: int
-
-
-Event = Send | Close | Opened | Offered | Asked | Learned | Settled
 
 
 class OpenPull(msgspec.Struct):
@@ -145,9 +88,7 @@ class Replica:
         self._keys = keys
         self._last_pull = 0
         self._above: dict[bytes, int] = {}
-        self._push: dict[Key, Row] = {}
-        self._push_start = self.heads.get(identity.origin, 0)
-        self._push_to = self._push_start
+        self._unpushed = Unpushed(identity.origin, self.heads.get(identity.origin, 0))
         self._joined_at = float("-inf")
 
     # -- links come and go
@@ -180,7 +121,7 @@ class Replica:
         except LinkError as error:
             self._close(link, error)
             return
-        except Malformed as error:
+        except MalformedError as error:
             self._close(link, LinkError("malformed", f"malformed message: {error}"))
             return
         self._flush(link)
@@ -276,21 +217,14 @@ class Replica:
         self.has_adopted = self.has_adopted or changes.adopted > 0
         for session in self.open_sessions().values():
             session.unannounced.update(changes.heads)
-        if changes.own:
-            self._join(changes, now)
+        if not self._unpushed.has_room(changes):
+            self._send_push(now)
+        self._unpushed.join(changes)
         for link in changes.gaps & self.open_sessions().keys():
             self.pull(link, now)
         for link, count in changes.bad_rows.items():
             self._count_bad_rows(link, count, now)
         self._flush_joined(now)
-
-    def _join(self, changes: Changes, now: float) -> None:
-        if len(self._push) + len(changes.own) > PAGE_ROWS:
-            self._send_push(now)
-        for key, row in changes.own.items():
-            self._push.pop(key, None)
-            self._push[key] = row
-        self._push_to = changes.heads[self.identity.origin]
 
     def _count_bad_rows(self, link: int, count: int, now: float) -> None:
         session = self.sessions.get(link)
@@ -311,7 +245,7 @@ class Replica:
     @property
     def has_joined(self) -> bool:
         """Whether something is held back to be joined, so that `tick` is wanted soon."""
-        return self._push_to > self._push_start or any(s.unannounced for s in self.open_sessions().values())
+        return bool(self._unpushed) or any(s.unannounced for s in self.open_sessions().values())
 
     def tick(self, now: float) -> None:
         """Send what was held back long enough, ping, and give up links that are silent or stalled."""
@@ -367,7 +301,7 @@ class Replica:
     def _flush_joined(self, now: float) -> None:
         if now - self._joined_at < JOIN_S:
             return
-        if self._push_to > self._push_start:
+        if self._unpushed:
             self._send_push(now)
         for link, session in self.open_sessions().items():
             if session.unannounced:
@@ -375,9 +309,8 @@ class Replica:
                 self._announce(link, session)
 
     def _send_push(self, now: float) -> None:
-        push = Push(self.identity.origin, self._push_start, self._push_to, pack(self._push.values()))
+        push = self._unpushed.take()
         self._joined_at = now
-        self._push, self._push_start = {}, self._push_to
         if sessions := self.open_sessions():
             data = encode(push)
             self.events.extend(Send(link, data, may_drop=True) for link in sessions)

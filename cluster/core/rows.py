@@ -50,16 +50,16 @@ def fault_of(row: Row) -> str | None:
         return "gen out of bounds"
     if not 1 <= row.seq <= SEQ_MAX:
         return "seq out of bounds"
-    if len(row.origin) != ORIGIN_LENGTH or len(row.ext) > EXT_LENGTH_MAX:
-        return "origin or ext of wrong length"
+    if len(row.origin) != ORIGIN_LENGTH:
+        return "origin of wrong length"
+    if len(row.ext) > EXT_LENGTH_MAX:
+        return "ext too long"
+    return None if _is_legal(row) else "illegal key, or n out of bounds for it"
+
+
+def _is_legal(row: Row) -> bool:
     if row.item == "":
-        return None if len(row.actor) == ACTOR_LENGTH and row.n == 1 else "illegal erasure"
-    if not is_item(row.item):
-        return "illegal item"
+        return len(row.actor) == ACTOR_LENGTH and row.n == 1
     if row.actor == b"":
-        return None if row.n == 0 else "illegal header"
-    if len(row.actor) != ACTOR_LENGTH:
-        return "actor of wrong length"
-    if not 0 <= row.n <= tally_max(row.item):
-        return "n out of bounds"
-    return None
+        return is_item(row.item) and row.n == 0
+    return is_item(row.item) and len(row.actor) == ACTOR_LENGTH and 0 <= row.n <= tally_max(row.item)

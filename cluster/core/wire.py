@@ -6,8 +6,8 @@ The only module that knows the peers' wire format. `docs/protocol.md` lists the 
 2. A row is relayed, so nothing of it may be dropped: what later versions append to a row travels in its last
    element, `ext`, a byte string that holds the appended fields as MessagePack (R15).
 3. Items and origins of a block are named once and then by index: a press costs about 30 bytes.
-4. What cannot be decoded is `Malformed`, whose fault is the sender's; the link closes (R13). A row that decodes
-   but is out of bounds is the merge's business.
+4. What cannot be decoded raises `MalformedError`: the sender's fault, and the link closes (R13). A row that
+   decodes but is out of bounds is the merge's business.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,7 +25,7 @@ HANDSHAKE_BYTES_MAX: Final = 2048
 PAGE_ROWS: Final = 1000
 
 
-class Malformed(Exception):
+class MalformedError(Exception):
     """A peer sent bytes that are no message of this protocol."""
 
 
@@ -119,18 +119,14 @@ class Status(msgspec.Struct, array_like=True, frozen=True, tag=9):
     watchers: int
 
 
-class Ping(msgspec.Struct, array_like=True, frozen=True, tag=10):
-    """I am alive; say something."""
+class Alive(msgspec.Struct, array_like=True, frozen=True, tag=10):
+    """The sign of life that each end of an open link gives every second."""
 
 
-class Pong(msgspec.Struct, array_like=True, frozen=True, tag=11):
-    """I am alive."""
-
-
-Message = Hello | Proof | Have | Push | Pull | Rows | End | Peers | Status | Ping | Pong
+Message = Hello | Proof | Have | Push | Pull | Rows | End | Peers | Status | Alive
 
 _encoder: Final = msgspec.msgpack.Encoder()
-_decoder: Final = msgspec.msgpack.Decoder(Message)
+_decoder: Final[msgspec.msgpack.Decoder[Message]] = msgspec.msgpack.Decoder(Message)
 
 
 def encode(message: Message) -> bytes:
@@ -138,13 +134,13 @@ def encode(message: Message) -> bytes:
 
 
 def decode(data: bytes) -> Message:
-    """The message in one frame. Raises Malformed."""
+    """The message in one frame. Raises MalformedError."""
     if len(data) > MESSAGE_BYTES_MAX:
-        raise Malformed(f"{len(data)} bytes are more than {MESSAGE_BYTES_MAX}")
+        raise MalformedError(f"{len(data)} bytes are more than {MESSAGE_BYTES_MAX}")
     try:
         return _decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Malformed(str(error)) from error
+        raise MalformedError(str(error)) from error
 
 
 def pack(rows: Iterable[Row]) -> Block:
@@ -167,14 +163,14 @@ def pack(rows: Iterable[Row]) -> Block:
 
 
 def unpack(block: Block) -> list[Row]:
-    """The rows of a block. Raises Malformed for an index that the block does not have, or too many rows."""
+    """The rows of a block. Raises MalformedError for an index that the block does not have, or too many rows."""
     items, origins = block.items, block.origins
     if len(block.rows) > PAGE_ROWS:
-        raise Malformed(f"{len(block.rows)} rows in one block")
+        raise MalformedError(f"{len(block.rows)} rows in one block")
     rows = []
     for row in block.rows:
         if not (0 <= row.item < len(items) and 0 <= row.origin < len(origins)):
-            raise Malformed("a row names an item or origin that its block does not have")
+            raise MalformedError("a row names an item or origin that its block does not have")
         rows.append(Row(items[row.item], row.actor, row.gen, row.n, origins[row.origin], row.seq, row.ext))
     return rows
 

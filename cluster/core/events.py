@@ -1,0 +1,68 @@
+"""What a replica wants done: its owner does these, in order, after every call.
+
+Only the owner sends, stores and answers; the replica says what (see `cluster.core.replica`).
+"""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from cluster.core.copies import Owed
+from cluster.core.merge import Adoption, Page, Range
+from cluster.core.rows import Row
+from cluster.core.wire import Hello
+
+
+class Send(msgspec.Struct, frozen=True):
+    """Send this frame. One that may be dropped is left out when the link's queue is full."""
+
+    link: int
+    data: bytes
+    may_drop: bool = False
+
+
+class Close(msgspec.Struct, frozen=True):
+    """Close this link; it is forgotten here already. `code` is a word for logs, `reason` for people."""
+
+    link: int
+    code: str
+    reason: str
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """The peer has proven the secret."""
+
+    link: int
+    peer: Hello
+
+
+class Offered(msgspec.Struct, frozen=True):
+    """Put this into the next transaction."""
+
+    offer: Range | Page | Adoption
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """Answer a pull: `rows` if the ring had them, else a scan of the table for rows above `base`; then `heads`."""
+
+    link: int
+    id: int
+    base: Mapping[bytes, int]
+    heads: dict[bytes, int]
+    rows: Sequence[Row] | None
+
+
+class Learned(msgspec.Struct, frozen=True):
+    """A peer named these cluster addresses."""
+
+    addresses: tuple[str, ...]
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """The copies that this answer waited for exist."""
+
+    owed: Owed
+    copies: int
+
+
+Event = Send | Close | Opened | Offered | Asked | Learned | Settled

@@ -1,0 +1,40 @@
+"""This run's own commits that the peers have not been sent yet (R4).
+
+1. They are joined into one range: from of the first, to of the last, a key once with its last row.
+2. A range is cut between commits only. A peer that confirms `to` confirms every seq below it, and the row of an
+   earlier seq may stand in the range only as the later row that replaced it.
+"""
+
+from cluster.core.merge import Changes
+from cluster.core.rows import Key, Row
+from cluster.core.wire import PAGE_ROWS, Push, pack
+
+
+class Unpushed:
+    """The own rows committed since the last push. `head` is the own head at the start."""
+
+    def __init__(self, origin: bytes, head: int) -> None:
+        self._origin = origin
+        self._start = head
+        self._to = head
+        self._rows: dict[Key, Row] = {}
+
+    def __bool__(self) -> bool:
+        return self._to > self._start
+
+    def has_room(self, changes: Changes) -> bool:
+        """Whether these own rows still fit into one frame with what waits."""
+        return not self._rows or len(self._rows) + len(changes.own) <= PAGE_ROWS
+
+    def join(self, changes: Changes) -> None:
+        """Add the own rows of one commit."""
+        for key, row in changes.own.items():
+            self._rows.pop(key, None)
+            self._rows[key] = row
+        self._to = max(self._to, changes.heads.get(self._origin, 0))
+
+    def take(self) -> Push:
+        """The range of all that waits; nothing waits any more."""
+        push = Push(self._origin, self._start, self._to, pack(self._rows.values()))
+        self._start, self._rows = self._to, {}
+        return push
