@@ -1,0 +1,58 @@
+# make run     three nodes behind one address on this machine; needs Python 3.11 or later and nothing else
+# make test    everything that can be checked here, each layer a run of its own; installs what is missing
+#              SEEDS=5000 more simulated lives · WITHOUT="compose browser" leaves layers out, and says so
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+# The newest Python that this program runs on; PYTHON=… overrides.
+PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3 python; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+
+SEEDS ?= 300
+export SEEDS
+
+LAYERS := lint unit simulation cluster browser compose faults
+
+.PHONY: help run test $(LAYERS) tools lock clean
+
+help:
+	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
+
+run: .venv/node-installed
+	@exec .venv/bin/python -m cli.local
+
+# Every layer runs, also after one has failed; any failure fails the whole.
+test: .venv/tests-installed tools
+	@.venv/bin/python -m tests.layers --without "$(WITHOUT)" $(LAYERS)
+
+$(LAYERS): .venv/tests-installed
+	@.venv/bin/python -m tests.layers $@
+
+# Programs that tests start and that are not Python packages: nginx, a browser, a container engine.
+tools:
+	@sh tests/install_tools.sh
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed and was not found; name it: make PYTHON=…"; exit 1; }
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
+		echo "$(PYTHON) cannot make a virtual environment (on Debian: apt install python3-venv)"; exit 1; }
+
+.venv/node-installed: requirements.txt | .venv/bin/python
+	.venv/bin/pip install --quiet --require-hashes -r requirements.txt
+	@touch $@
+
+.venv/tests-installed: requirements-dev.txt | .venv/bin/python
+	.venv/bin/pip install --quiet --require-hashes -r requirements-dev.txt
+	@touch $@
+
+lock: | .venv/bin/python
+	.venv/bin/pip install --quiet --upgrade uv
+	for name in requirements requirements-dev; do \
+		.venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+			--custom-compile-command "make lock" --quiet $$name.in -o $$name.txt || exit 1; done
+
+# Not .data: what was counted stays until somebody deletes it knowingly.
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,40 @@
+#!/bin/sh
+# Install, where it is possible, the programs that tests start and that are not Python packages.
+# Never fails: a layer whose program is missing fails by itself and names it (tests/layers.py).
+
+has() { PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null 2>&1; }
+
+packages=""
+has nginx || packages="$packages nginx-light"
+has chromium || has chromium-browser || has google-chrome || packages="$packages chromium"
+has dockerd || packages="$packages docker.io"
+has docker-compose || docker compose version >/dev/null 2>&1 || packages="$packages docker-compose"
+has debootstrap || packages="$packages debootstrap"
+has ip || packages="$packages iproute2"
+has iptables || packages="$packages iptables"
+[ -n "$packages" ] || exit 0
+
+if ! has apt-get; then
+	echo "missing, and no apt-get to install them with (Debian package names):$packages"
+	exit 0
+fi
+as_root=""
+if [ "$(id -u)" -ne 0 ]; then
+	if ! has sudo || ! sudo -n true 2>/dev/null; then
+		echo "missing, and no right to install them: sudo apt-get install$packages"
+		exit 0
+	fi
+	as_root="sudo -n"
+fi
+
+echo "installing what the tests start:$packages"
+install() {
+	$as_root env DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet=2 --no-install-recommends \
+		-o DPkg::Lock::Timeout=120 "$@" >/dev/null
+}
+$as_root apt-get update --quiet=2 || echo "apt-get update failed, trying with what is known"
+# One by one, so that one package that is not to be had does not keep the others away.
+for package in $packages; do
+	install "$package" || echo "could not install $package"
+done
+exit 0

@@ -1,0 +1,165 @@
+"""Run the layers of tests one after the other, each as a pytest process of its own.
+
+    python -m tests.layers [--without "compose browser"] unit simulation cluster …
+
+1. A layer that fails does not keep the later ones from running; any failure fails the whole.
+2. A layer whose programs are missing fails and names them, unless it was left out by name.
+3. Each layer's closing line is printed again at the end, with its time and its budget.
+4. A layer that hangs is ended by its own process group, so that its children go with it.
+
+Runs under the environment that requirements-dev.txt made; imports nothing outside the standard library.
+"""
+
+import argparse
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+REPOSITORY: Final = Path(__file__).resolve().parents[1]
+# Twice what the whole may take: only a hanging layer gets there.
+HANG_AFTER_S: Final = 900.0
+
+_CHROMIUM: Final = "chromium|chromium-browser|google-chrome"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer: the seconds it may take, and the programs it needs (`a|b`: either)."""
+
+    name: str
+    budget_s: int
+    needs: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        return REPOSITORY / "tests" / self.name
+
+    @property
+    def has_tests(self) -> bool:
+        return self.name == "lint" or any(self.folder.rglob("test_*.py"))
+
+    @property
+    def commands(self) -> list[list[str]]:
+        if self.name != "lint":
+            return [[sys.executable, "-m", "pytest", str(self.folder), "-q", "-p", "no:cacheprovider"]]
+        packages = ("app", "cluster", "cli", "tests.support", "tests.layers")
+        return [
+            [_beside("ruff"), "format", "--check", "--quiet", "."],
+            [_beside("ruff"), "check", "--quiet", "."],
+            [_beside("mypy"), *(word for package in packages for word in ("-p", package))],
+            [_beside("lint-imports")],
+        ]
+
+    def missing(self) -> list[str]:
+        """The programs that are needed and not here."""
+        path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+        return [
+            program
+            for program in self.needs
+            if not any(shutil.which(each, path=path) for each in program.split("|"))
+        ]
+
+
+LAYERS: Final = {
+    layer.name: layer
+    for layer in (
+        Layer("lint", 30),
+        Layer("unit", 30),
+        Layer("simulation", 120),
+        Layer("cluster", 120, ("nginx",)),
+        Layer("browser", 180, ("nginx", _CHROMIUM)),
+        Layer("compose", 180, ("dockerd", "docker", "containerd", "docker-compose", "debootstrap")),
+        Layer("faults", 180, ("nginx", "ip", "iptables")),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one layer, in one line."""
+
+    layer: Layer
+    is_good: bool
+    closing_line: str
+    took_s: float
+
+    def __str__(self) -> str:
+        verdict = "ok    " if self.is_good else "FAILED"
+        late = "  (over its budget)" if self.took_s > self.layer.budget_s else ""
+        time_line = f"{self.took_s:5.0f} s of {self.layer.budget_s:3} s"
+        return f"{verdict} {self.layer.name:<10} {time_line}  {self.closing_line}{late}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.layers")
+    parser.add_argument("--without", default="", help="layers to leave out, separated by spaces")
+    parser.add_argument("layers", nargs="+", choices=LAYERS)
+    arguments = parser.parse_args()
+    left_out = arguments.without.split()
+    outcomes = [run(LAYERS[name]) for name in arguments.layers if name not in left_out]
+    print("\n=== layers ===")
+    for outcome in outcomes:
+        print(outcome)
+    for name in left_out:
+        print(f"LEFT OUT {name}, as asked for")
+    print(f"{sum(outcome.took_s for outcome in outcomes):.0f} s in all", flush=True)
+    return 0 if all(outcome.is_good for outcome in outcomes) else 1
+
+
+def run(layer: Layer) -> Outcome:
+    print(f"\n=== {layer.name} ===", flush=True)
+    if not layer.has_tests:
+        return Outcome(layer, True, "no tests yet", 0)
+    if missing := layer.missing():
+        return Outcome(layer, False, f"not run, missing: {', '.join(missing)}", 0)
+    started = time.monotonic()
+    codes, closing_line = [], ""
+    for command in layer.commands:
+        code, last_line = _run_one(command)
+        codes.append(code)
+        closing_line = last_line if layer.name != "lint" else _lint_line(codes)
+    return Outcome(layer, not any(codes), closing_line, time.monotonic() - started)
+
+
+def _run_one(command: list[str]) -> tuple[int, str]:
+    """The exit code and the last line that says something; its output passes through as it comes."""
+    child = subprocess.Popen(
+        command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+        start_new_session=True,
+    )  # fmt: skip
+    watchdog = threading.Timer(HANG_AFTER_S, os.killpg, (child.pid, signal.SIGKILL))
+    watchdog.start()
+    last_line = ""
+    try:
+        assert child.stdout is not None
+        for line in child.stdout:
+            print(line, end="", flush=True)
+            last_line = line.strip() or last_line
+        return child.wait(), last_line
+    except KeyboardInterrupt:
+        os.killpg(child.pid, signal.SIGINT)
+        child.wait()
+        raise
+    finally:
+        watchdog.cancel()
+
+
+def _lint_line(codes: list[int]) -> str:
+    names = ("format", "ruff", "mypy", "imports")
+    return ", ".join(f"{name} {'FAILED' if code else 'ok'}" for name, code in zip(names, codes, strict=False))
+
+
+def _beside(program: str) -> str:
+    """A program of the environment that runs this."""
+    return str(Path(sys.executable).with_name(program))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
