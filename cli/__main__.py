@@ -1,0 +1,93 @@
+"""`python -m cli`: where the parts of the terminal client meet."""
+
+import asyncio
+import os
+import random
+import signal
+import sys
+from collections.abc import Sequence
+
+import aiohttp
+
+from cli.addresses import Addresses
+from cli.arguments import Options, UsageError, parse_arguments
+from cli.commands import Commands
+from cli.exit_codes import ExitCode
+from cli.notices import Notice
+from cli.pipe import read_lines, run_lines
+from cli.presses import Presses
+from cli.prompt import Prompt
+from cli.screen import Screen
+from cli.session import Session
+from cli.state import MemoryState, State, StateError, StateFile, state_folder
+
+# At the prompt a press is waited for only so long; the bar goes on saying what is not saved.
+PROMPT_PATIENCE_S = 1.5
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns the exit code."""
+    try:
+        options = parse_arguments(sys.argv[1:] if arguments is None else arguments, os.environ)
+    except UsageError as error:
+        print(error, file=sys.stderr)
+        return ExitCode.USAGE
+    try:
+        return asyncio.run(_until_stopped(options))
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+
+
+async def _until_stopped(options: Options) -> int:
+    """Run, and leave in order on SIGTERM and, where no prompt handles it, Ctrl-C."""
+    running = asyncio.create_task(_run(options))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, running.cancel)
+    await asyncio.wait([running])
+    if running.cancelled():
+        watching = options.command is not None and options.command.name == "watch" and options.command.count is None
+        return ExitCode.OK if watching else ExitCode.INTERRUPTED
+    return running.result()
+
+
+async def _run(options: Options) -> int:
+    screen = Screen(is_json=options.is_json)
+    presses = Presses(_open_state(options.address, screen))
+    addresses = Addresses(options.address, presses.addresses, random.Random())
+    is_person = options.command is None and sys.stdin.isatty() and screen.is_lively
+    patience_s = PROMPT_PATIENCE_S if is_person else options.wait_s
+    async with (
+        aiohttp.ClientSession() as http,
+        Session(http, addresses, presses, screen.tell) as session,
+    ):
+        commands = Commands(session, screen, http, item=options.item, patience_s=patience_s)
+        if is_person:
+            return await Prompt(session, commands, screen).run()
+        if options.command is None:
+            return await run_lines(read_lines(sys.stdin.fileno()), commands, screen)
+        return await _run_one(options, session, commands, screen)
+
+
+async def _run_one(options: Options, session: Session, commands: Commands, screen: Screen) -> int:
+    command = options.command
+    assert command is not None
+    if command.name == "like many" and sys.stdin.isatty() and screen.is_lively:
+        try:
+            command = await Prompt(session, commands, screen).ask_many(command)
+        except UsageError as error:
+            screen.complain(str(error), "usage")
+            return ExitCode.USAGE
+    return await commands.run(command)
+
+
+def _open_state(address: str, screen: Screen) -> State:
+    try:
+        return StateFile(state_folder(os.environ), address)
+    except StateError as error:
+        screen.tell(Notice("no_state", str(error)))
+        return MemoryState()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

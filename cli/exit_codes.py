@@ -1,0 +1,25 @@
+"""How the program ends, for scripts. Part of its contract: numbers are never given a second meaning."""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """The first that was not 0 wins where a pipe carried several commands."""
+
+    OK = 0
+    NOT_SAVED = 1
+    USAGE = 2
+    NO_NODE = 3
+    NODE_REFUSES = 4
+    INTERRUPTED = 130
+
+
+EXPLAINED = """\
+exit codes:
+  0    done; every press was acknowledged by as many nodes as the cluster wants
+  1    a press was refused, or not acknowledged in time (--wait); unacknowledged ones are kept and sent at the
+       next start
+  2    the command was not understood, or does not fit the item
+  3    no node was reachable
+  4    the node refuses this client for good and says why
+  130  interrupted"""

@@ -1,0 +1,50 @@
+"""What a client has to know of an item, `kind:name`: its legal form, and how its kind counts (section 3).
+
+The nodes check again and have the last word; this is here to answer a typing error at once.
+"""
+
+import re
+from typing import Final
+
+TALLY_MAX: Final = 1 << 20
+CLAP_MAX: Final = 50
+KINDS: Final = ("tap", "once", "clap")
+
+_NAME: Final = re.compile(r"[A-Za-z0-9._~/@%-]{1,200}\Z", re.ASCII)
+
+
+class ItemError(ValueError):
+    """What was typed is no item; the message says what one looks like."""
+
+
+def check_item(item: str) -> str:
+    """The item itself, or `ItemError`."""
+    kind, _, name = item.partition(":")
+    if kind not in KINDS or not _NAME.match(name):
+        raise ItemError(
+            f"{item!r} is no item: write kind:name, kind one of {', '.join(KINDS)}, "
+            "name up to 200 of A-Z a-z 0-9 . _ ~ / @ % -"
+        )
+    if any(part in ("", ".", "..") for part in name.split("/")):
+        raise ItemError(f"{item!r} is no item: what stands between slashes is not empty, '.' or '..'")
+    return item
+
+
+def kind_of(item: str) -> str:
+    """The kind of an item of legal form."""
+    return item.partition(":")[0]
+
+
+def belongs_to_visitor(item: str) -> bool:
+    """Whether one tally counts the whole visitor (`once`, `clap`) rather than one tab (`tap`)."""
+    return kind_of(item) != "tap"
+
+
+def tally_max(item: str) -> int:
+    """The largest tally one actor may have on the item."""
+    return CLAP_MAX if kind_of(item) == "clap" else TALLY_MAX
+
+
+def counted(item: str, n: int) -> int:
+    """What a tally of n adds to the count of its item."""
+    return n & 1 if kind_of(item) == "once" else n
