@@ -73,10 +73,11 @@ class Held(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What became of one press. Without refusal the answer rests on the row (origin, seq)."""
+    """What became of one press, in its place in the batch. Without refusal it rests on the row (origin, seq)."""
 
     gen: int
     n: int
+    count: int
     origin: bytes = b""
     seq: int = 0
     refusal: Refusal | None = None
@@ -188,14 +189,14 @@ class _Merging:
         held = self.row((press.item, press.actor))
         gen, n = self.sums(press.item).gen, held.n if held else 0
         if press.gen is not None and press.gen != gen:
-            return Outcome(gen, n, refusal="reset" if press.gen < gen else "behind")
+            return self.refuse(press.item, gen, n, "reset" if press.gen < gen else "behind")
         target = min(n + 1, tally_max(press.item)) if press.n is None else press.n
         if target <= n:
             assert held is not None, "n >= 1 is checked before"
             return self.rest_on(held)
         granted = self.grant(press, target - n)
         if granted == 0:
-            return Outcome(gen, n, refusal="rate_limited")
+            return self.refuse(press.item, gen, n, "rate_limited")
         return self.write_own(press.item, press.actor, gen, n + granted, b"")
 
     def grant(self, press: Press, wanted: int) -> int:
@@ -215,7 +216,10 @@ class _Merging:
     def rest_on(self, held: Row) -> Outcome:
         if held.seq > self.head(held.origin):
             return self.write_own(held.item, held.actor, held.gen, held.n, held.ext)
-        return Outcome(held.gen, held.n, held.origin, held.seq)
+        return Outcome(held.gen, held.n, self.sums(held.item).count, held.origin, held.seq)
+
+    def refuse(self, item: str, gen: int, n: int, refusal: Refusal) -> Outcome:
+        return Outcome(gen, n, self.sums(item).count, refusal=refusal)
 
     def write_own(self, item: str, actor: bytes, gen: int, n: int, ext: bytes) -> Outcome:
         seq = self.head(self.origin) + 1
@@ -223,7 +227,7 @@ class _Merging:
         self.changes.heads[self.origin] = seq
         self.changes.own[own.key] = own
         self.take(own)
-        return Outcome(gen, n, self.origin, seq)
+        return Outcome(gen, n, self.sums(item).count, self.origin, seq)
 
     # -- what peers offer
 

@@ -72,15 +72,21 @@ class Session(msgspec.Struct):
 
 
 class Replica:
-    """All links of one run of a node. `heads` and `floor` are what the ledger held at its start."""
+    """All links of one origin of a node. `heads` and the ring's `floor` are what the ledger held at its start."""
 
     def __init__(
-        self, identity: Identity, keys: Sequence[bytes], heads: Mapping[bytes, int], floor: Mapping[bytes, int]
+        self,
+        identity: Identity,
+        keys: Sequence[bytes],
+        heads: Mapping[bytes, int],
+        *,
+        floor: Mapping[bytes, int],
+        copies: Copies,
     ) -> None:
         self.identity = identity
         self.heads = dict(heads)
         self.ring = Ring(floor)
-        self.copies = Copies(identity.ledger)
+        self.copies = copies
         self.events: list[Event] = []
         self.sessions: dict[int, Session] = {}
         self.has_adopted = False
@@ -129,12 +135,12 @@ class Replica:
             self._opened(link, session, now)
 
     def _opened(self, link: int, session: Session, now: float) -> None:
+        self.events.append(Opened(link, session.peer))
         if (loser := self._duplicate(link, session)) is not None:
             self._close(loser, LinkError("duplicate", "there is another link between these two nodes"))
             if loser == link:
                 return
         self.copies.open_link(link, session.peer.ledger, session.heads)
-        self.events.append(Opened(link, session.peer))
         session.unannounced.update(self.heads)
         self._send(link, self.status)
         self.pull(link, now)

@@ -1,0 +1,143 @@
+"""Where links begin: the listener on the cluster port, and dialling other nodes.
+
+Owns the open sockets by link number. It knows nothing of what is said on them: frames go to `LinkOwner`, which
+says what to send and when to close.
+"""
+
+import asyncio
+import itertools
+from collections.abc import Iterable
+from typing import Final, Protocol
+
+import aiohttp
+import msgspec
+import structlog
+from aiohttp import web
+
+from cluster.core.wire import MESSAGE_BYTES_MAX
+from cluster.sockets import Socket
+from cluster.surface import StartError
+
+log = structlog.get_logger()
+
+LINK_PATH: Final = "/link"
+CONNECT_S: Final = 3.0
+
+
+class LinkEnd(msgspec.Struct, frozen=True):
+    """How a dialled link ended; `number` is the link's, 0 if no connection was made."""
+
+    number: int
+    code: str
+    reason: str
+
+
+class LinkOwner(Protocol):
+    """Who speaks on the links."""
+
+    def on_connected(self, link: int, *, is_dialer: bool) -> None:
+        """A connection was made, before anything is known of the other side."""
+
+    def on_frame(self, link: int, data: bytes) -> None:
+        """A frame arrived."""
+
+    def on_disconnected(self, link: int, code: str, reason: str) -> None:
+        """The connection ended."""
+
+    def on_defect(self, error: BaseException) -> None:
+        """Taking a frame raised what it never should: the node must exit."""
+
+    async def wait_for_room(self) -> None:
+        """Called before a frame is handed over: holds a peer back while the ledger is behind."""
+
+
+class Links:
+    """All connections of this node to its peers."""
+
+    def __init__(self, owner: LinkOwner, routes: Iterable[web.AbstractRouteDef]) -> None:
+        self.sockets: dict[int, Socket] = {}
+        self.port = 0
+        self._owner = owner
+        self._numbers = itertools.count(1)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_stopping = False
+        app = web.Application()
+        app.router.add_routes([web.get(LINK_PATH, self._accept), *routes])
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+
+    async def listen(self, host: str, port: int) -> None:
+        """Bind the cluster port. Raises StartError."""
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, host, port).start()
+        except OSError as error:
+            raise StartError(
+                f"LIKE_CLUSTER_HOST={host} LIKE_CLUSTER_PORT={port}: {error.strerror or error}. "
+                "Stop what uses this port, or give this node another"
+            ) from error
+        self.port = self._runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        """Close every link, saying so, and the port."""
+        self._is_stopping = True
+        for socket in self.sockets.values():
+            socket.close("leaving", "this node is stopping")
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        await self._runner.cleanup()
+
+    def close_all(self, code: str, reason: str) -> None:
+        """Close every link, saying why; new ones may begin."""
+        for socket in self.sockets.values():
+            socket.close(code, reason)
+
+    async def dial(self, address: str) -> LinkEnd:
+        """Connect to a node's cluster port; returns when that link has ended."""
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S)
+        async with aiohttp.ClientSession(timeout=timeout) as session:
+            try:
+                async with asyncio.timeout(2 * CONNECT_S):
+                    ws = await session.ws_connect(
+                        f"http://{address}{LINK_PATH}",
+                        max_msg_size=MESSAGE_BYTES_MAX,
+                        timeout=aiohttp.ClientWSTimeout(ws_close=0.5),
+                    )
+            except (OSError, aiohttp.ClientError, ValueError) as error:
+                return LinkEnd(0, "unreachable", str(error) or type(error).__name__)
+            socket = Socket(ws, address, lambda: None)
+            number = await self._run(socket, is_dialer=True)
+            return LinkEnd(number, socket.end_code, socket.end_reason)
+
+    async def _accept(self, request: web.Request) -> web.WebSocketResponse:
+        if self._is_stopping:
+            raise web.HTTPServiceUnavailable
+        ws = web.WebSocketResponse(max_msg_size=MESSAGE_BYTES_MAX, compress=False, timeout=0.5)
+        await ws.prepare(request)
+        transport = request.transport
+        if transport is not None:
+            host = transport.get_extra_info("peername", ("",))[0]
+            await self._run(Socket(ws, f"[{host}]" if ":" in host else host, transport.abort), is_dialer=False)
+        return ws
+
+    async def _run(self, socket: Socket, *, is_dialer: bool) -> int:
+        number = next(self._numbers)
+        self.sockets[number] = socket
+        task = asyncio.create_task(self._serve(number, socket, is_dialer=is_dialer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        try:
+            await task
+        finally:
+            task.cancel()
+        return number
+
+    async def _serve(self, number: int, socket: Socket, *, is_dialer: bool) -> None:
+        try:
+            self._owner.on_connected(number, is_dialer=is_dialer)
+            await socket.run(lambda data: self._owner.on_frame(number, data), self._owner.wait_for_room)
+        except Exception as error:
+            self._owner.on_defect(error)
+            raise
+        finally:
+            del self.sockets[number]
+            self._owner.on_disconnected(number, socket.end_code, socket.end_reason)
