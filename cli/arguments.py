@@ -25,6 +25,7 @@ watch [item]            show every change of the count, until Ctrl-C; --count N:
 nodes                   the nodes of the cluster
 item kind:name          switch to another item: tap: (every press counts), clap: (up to 50), once: (like, unlike)
 help, exit"""
+NAMES: Final = "like, like many, unlike, watch, nodes, item kind:name, help, exit"
 
 
 class UsageError(Exception):
@@ -82,7 +83,7 @@ def _parse(words: Sequence[str]) -> Command:
             return Command("watch", item=check_item(item[0]) if item else None, count=count)
         case ["nodes" | "help" | "exit" | "quit" | "?" as name]:
             return Command({"quit": "exit", "?": "help"}.get(name, name))
-    raise UsageError(f"{' '.join(words)!r} is no command; there are:\n{HELP}")
+    raise UsageError(f"{' '.join(words)!r} is no command: {NAMES}")
 
 
 def whole_number(text: str, what: str, most: int) -> int:

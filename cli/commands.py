@@ -16,7 +16,7 @@ from cli.exit_codes import ExitCode
 from cli.items import kind_of
 from cli.nodes import NodesError, fetch_nodes
 from cli.notices import Outcome
-from cli.screen import PressProgress, Screen, count_line
+from cli.screen import PressProgress, Screen, Where, count_line
 from cli.session import Session
 from cli.tallies import Tally, TallyFullError
 
@@ -144,8 +144,7 @@ class Commands:
     async def _report(self, tally: Tally, presses: int) -> ExitCode:
         session = self._session
         outcome = await session.wait_until_saved(tally, self._patience_s)
-        copies = session.copies.get(tally.key, 0)
-        where = f"{session.node or 'a node'}, {copies} {'copy' if copies == 1 else 'copies'} elsewhere"
+        where = Where(session.node, session.copies.get(tally.key, 0))
         self._screen.show_press(tally.item, presses, session.shown(tally.item), outcome, where)
         return self._code_of(outcome)
 

@@ -56,6 +56,7 @@ class Conversation:
         self._told: set[Key] = set()
         self._last_id = 0
         self._asked: dict[int, _Asked] = {}
+        self._answered: set[int] = set()
         self._newest: dict[Key, int] = {}
         self._sent: dict[Key, int] = {}
         self._saved: dict[Key, int] = {}
@@ -107,6 +108,8 @@ class Conversation:
         is_saved = answer.copies >= answer.wanted
         key = asked.key
         self._behind.pop(key, None)
+        is_first = answer.id not in self._answered
+        self._answered.add(answer.id or 0)
         retry_after = None
         if self._newest[key] == answer.id:
             if answer.n < asked.n and self._sent[key] == asked.n:
@@ -116,7 +119,7 @@ class Conversation:
         if is_saved:
             self._saved[key] = max(self._saved.get(key, 0), answer.n)
             self._forget_asked(key, answer.id or 0)
-        return [Taken(key, answer, is_saved, retry_after)]
+        return [Taken(key, answer, is_first, is_saved, retry_after)]
 
     def _refuse(self, error: wire.Error, now: float) -> list[Event]:
         if error.code == "bad_token":
@@ -161,6 +164,7 @@ class Conversation:
     def _forget_asked(self, key: Key, up_to: int) -> None:
         for number in [number for number, asked in self._asked.items() if asked.key == key and number <= up_to]:
             del self._asked[number]
+            self._answered.discard(number)
 
     # what to send
 

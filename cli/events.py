@@ -40,10 +40,14 @@ class Learned(msgspec.Struct, frozen=True):
 
 
 class Taken(msgspec.Struct, frozen=True):
-    """A press is committed; `is_saved` once it has the copies. `retry_after` if only a part was taken."""
+    """A press is committed; `is_saved` once it has the copies. `retry_after` if only a part was taken.
+
+    Only the first answer's count is news: it comes before any `counts` that includes the press, the second after.
+    """
 
     key: Key
     answer: wire.Pressed
+    is_first: bool
     is_saved: bool
     retry_after: float | None
 

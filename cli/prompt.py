@@ -15,7 +15,7 @@ from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.patch_stdout import patch_stdout
 from prompt_toolkit.styles import Style
 
-from cli.arguments import Command, UsageError, parse_line, rate, whole_number
+from cli.arguments import NAMES, Command, UsageError, parse_line, rate, whole_number
 from cli.commands import Commands
 from cli.exit_codes import ExitCode
 from cli.items import TALLY_MAX
@@ -54,7 +54,7 @@ class Prompt:
 
     async def run(self) -> ExitCode:
         """Until `exit`, the end of input, or Ctrl-C at the prompt."""
-        self._screen.say("like, like many, unlike, watch, nodes, item kind:name, help, exit")
+        self._screen.say(NAMES)
         while (line := await self._ask([("class:prompt", "> ")])) is not None:
             try:
                 command = parse_line(line)

@@ -23,6 +23,13 @@ _STYLES: Final = {"saved": "green", "unsaved": "yellow", "refused": "red"}
 _STATE_STYLES: Final = {"ready": "green", "unreachable": "red", "read_only": "red"}
 
 
+class Where(msgspec.Struct, frozen=True):
+    """The node that answered, and how many other nodes have a copy."""
+
+    node: str
+    copies: int
+
+
 def spelled(count: int | None) -> str:
     """A count for people."""
     return "…" if count is None else f"{count:,}"
@@ -41,15 +48,16 @@ class Screen:
         """Whether lines may be redrawn: a person looks at a terminal."""
         return self._out.is_terminal and not self.is_json
 
-    def show_press(self, item: str, presses: int, count: int | None, outcome: Outcome, where: str) -> None:
-        """What became of some presses; `where` is the node and how many copies there are, in words."""
+    def show_press(self, item: str, presses: int, count: int | None, outcome: Outcome, where: Where) -> None:
+        """What became of so many presses."""
         words = {
-            "saved": f"saved ({where})",
-            "unsaved": f"not yet saved ({outcome.text}); kept, and sent as soon as a node answers",
+            "saved": f"saved ({where.node or 'a node'} and {where.copies} more)",
+            "unsaved": f"not yet saved ({outcome.text}); kept, and sent when a node answers, or at the next start",
             "refused": f"refused: {outcome.text}",
         }[outcome.status]
         line = Text.assemble(f"{item}  ", (spelled(count), "bold"), "  ", (words, _STYLES[outcome.status]))
         event = {"event": "pressed", "item": item, "presses": presses, "count": count, "status": outcome.status}
+        event |= {"node": where.node, "copies": where.copies}
         if outcome.status == "refused":
             event["code"] = outcome.code
         self._print(line, {**event, "text": words})

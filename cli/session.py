@@ -216,7 +216,9 @@ class Session:
 
     def _apply_answer(self, event: events.Event, now: float) -> None:
         match event:
-            case events.Taken(key, answer, is_saved, retry_after):
+            case events.Taken(key, answer, is_first, is_saved, retry_after):
+                if is_first:
+                    self._counts.arrive({key[0]: answer.count})
                 self.presses.take(key, answer.gen, answer.n, is_saved=is_saved)
                 self.copies[key] = answer.copies
                 self._progress_at = now
