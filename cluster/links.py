@@ -80,8 +80,7 @@ class Links:
     async def stop(self) -> None:
         """Close every link, saying so, and the port."""
         self._is_stopping = True
-        for socket in self.sockets.values():
-            socket.close("leaving", "this node is stopping")
+        self.close_all("leaving", "this node is stopping")
         if self._tasks:
             await asyncio.wait(self._tasks)
         await self._runner.cleanup()
@@ -93,6 +92,8 @@ class Links:
 
     async def dial(self, address: str) -> LinkEnd:
         """Connect to a node's cluster port; returns when that link has ended."""
+        if self._is_stopping:
+            return LinkEnd(0, "leaving", "this node is stopping")
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S)
         async with aiohttp.ClientSession(timeout=timeout) as session:
             try:
