@@ -21,7 +21,7 @@ class Process:
         self.log = log
         with log.open("ab") as output:
             self._child = subprocess.Popen(
-                command, env={**os.environ, **env}, cwd=REPOSITORY, stdout=output, stderr=subprocess.STDOUT,
+                command, env={**_inherited(), **env}, cwd=REPOSITORY, stdout=output, stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
             )  # fmt: skip
 
@@ -47,3 +47,8 @@ class Process:
         """SIGKILL, which also ends a frozen process, and the wait that leaves no zombie."""
         self.signal(signal.SIGKILL)
         await asyncio.to_thread(self._child.wait)
+
+
+def _inherited() -> dict[str, str]:
+    """The environment without settings that whoever runs the tests has for a node of their own."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("LIKE_")}
