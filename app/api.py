@@ -1,0 +1,89 @@
+"""The JSON API: counts, presses with a bearer token, and the cluster as this node sees it.
+
+1. The API knows no cookie: who presses is in `Authorization`, or a fresh visitor whose token is returned.
+2. Answers are of this moment and never cached; what they say is what `/live` says in the same words.
+"""
+
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from app import asking, keys, presses, wire
+from app.problems import RefusedError
+from app.session import ITEMS_MAX, Desk
+from app.visitors import actor_of, new_visitor
+from cluster.surface import NodeStatus
+
+
+async def item(request: web.Request) -> web.Response:
+    name = presses.item_of(request)
+    desk = request.app[keys.DESK]
+    visitor = _visitor_of(request, desk)
+    if visitor is None:
+        state = (await asking.read(desk.engine, [name])).items[name]
+        return _json({"item": name, "gen": state.gen, "count": state.count})
+    actor = actor_of(name, visitor, request.query.get("tab", ""))
+    snapshot = await asking.read(desk.engine, [name], [(name, actor)])
+    state, mine = snapshot.items[name], presses.tally_in(snapshot, name, actor)
+    return _json({"item": name, "gen": state.gen, "count": state.count, "mine": {"gen": mine.gen, "n": mine.n}})
+
+
+async def items(request: web.Request) -> web.Response:
+    names = list(dict.fromkeys(request.query.getall("item", [])))
+    if len(names) > ITEMS_MAX:
+        raise RefusedError("too_many_items")
+    for name in names:
+        presses.check_item(name)
+    snapshot = await asking.read(request.app[keys.DESK].engine, names)
+    return _json({"counts": {name: snapshot.items[name].count for name in names}})
+
+
+async def press(request: web.Request) -> web.Response:
+    presses.check_may_press(request)
+    name = presses.item_of(request)
+    desk = request.app[keys.DESK]
+    visitor = _visitor_of(request, desk)
+    try:
+        wish = wire.decode_press_body(await request.read())
+    except wire.MessageError as wrong:
+        raise RefusedError("bad_message", str(wrong)) from wrong
+    if visitor is not None:
+        return _json(await presses.press(desk, "api", visitor, name, wish))
+    fresh = new_visitor()
+    pressed = await presses.press(desk, "api", fresh, name, wish)
+    return _json(msgspec.structs.replace(pressed, token=desk.tokens.sign(fresh)))
+
+
+async def nodes(request: web.Request) -> web.Response:
+    return _json({"nodes": [_node(status) for status in request.app[keys.DESK].engine.status()]})
+
+
+def _node(status: NodeStatus) -> dict[str, Any]:
+    """Where peers reach each other is nobody else's business: no cluster address."""
+    return {
+        "name": status.name,
+        "is_self": status.is_self,
+        "state": status.state,
+        "public_address": status.public_address,
+        "lag": status.lag_rows,
+        "watchers": status.watchers,
+        "version": status.version,
+    }
+
+
+def _visitor_of(request: web.Request, desk: Desk) -> bytes | None:
+    """None without Authorization; a `RefusedError` with one that is not a token of ours."""
+    header = request.headers.get("Authorization")
+    if header is None:
+        return None
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer":
+        raise RefusedError("bad_token")
+    return presses.visitor_behind(desk.tokens, token.strip())
+
+
+def _json(answer: Any) -> web.Response:
+    return web.Response(
+        body=msgspec.json.encode(answer), content_type="application/json", headers={"Cache-Control": "no-store"}
+    )

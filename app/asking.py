@@ -1,0 +1,57 @@
+"""What HTTP needs of an engine that answers by callback: to wait, and not for ever.
+
+1. A press is answered once: when its copies exist, after `COPIES_WAIT_S`, or at once where no link is up.
+2. What the engine does not answer in `COMMIT_WAIT_S` is `not_committed`: it may be done yet. That is less than
+   nginx waits for a node, so the visitor hears it from us.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final, TypeVar
+
+from app.problems import RefusedError
+from cluster.surface import Answer, Engine, Press, Snapshot
+
+COPIES_WAIT_S: Final = 1.0
+COMMIT_WAIT_S: Final = 2.0
+
+_T = TypeVar("_T")
+
+
+async def read(engine: Engine, items: Sequence[str], tallies: Sequence[tuple[str, bytes]] = ()) -> Snapshot:
+    delivered: asyncio.Future[Snapshot] = asyncio.get_running_loop().create_future()
+    engine.read(items, tallies, lambda snapshot: _resolve(delivered, snapshot))
+    return await _within(delivered, COMMIT_WAIT_S)
+
+
+async def press(engine: Engine, press: Press) -> Answer:
+    loop = asyncio.get_running_loop()
+    committed: asyncio.Future[Answer] = loop.create_future()
+    copied: asyncio.Future[Answer] = loop.create_future()
+
+    def reply(answer: Answer) -> None:
+        _resolve(committed, answer)
+        if answer.is_last:
+            _resolve(copied, answer)
+
+    try:
+        engine.press(press, reply, owner=copied)
+        first = await _within(committed, COMMIT_WAIT_S)
+        if first.is_last or not engine.has_links:
+            return first
+        await asyncio.wait([copied], timeout=COPIES_WAIT_S)
+        return copied.result() if copied.done() else first
+    finally:
+        engine.forget(copied)
+
+
+async def _within(answered: "asyncio.Future[_T]", seconds: float) -> _T:
+    await asyncio.wait([answered], timeout=seconds)
+    if not answered.done():
+        raise RefusedError("not_committed")
+    return answered.result()
+
+
+def _resolve(future: "asyncio.Future[_T]", result: _T) -> None:
+    if not future.done():
+        future.set_result(result)

@@ -1,0 +1,19 @@
+"""What the aiohttp application carries, by typed key; `app.main` puts it in, handlers take it out."""
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+if TYPE_CHECKING:
+    from app.live import Live
+    from app.session import Desk
+    from app.settings import Settings
+    from app.visitors import Tokens
+
+SETTINGS: "Final[web.AppKey[Settings]]" = web.AppKey("settings")
+DESK: "Final[web.AppKey[Desk]]" = web.AppKey("desk")
+LIVE: "Final[web.AppKey[Live]]" = web.AppKey("live")
+FORM_TOKENS: "Final[web.AppKey[Tokens]]" = web.AppKey("form_tokens")
+# Resolves with a reason when a background task ended: the process must exit.
+FAILED: "Final[web.AppKey[asyncio.Future[str]]]" = web.AppKey("failed")

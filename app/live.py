@@ -1,0 +1,138 @@
+"""`GET /live`: accepts a browser's WebSocket, feeds its session, and ends it.
+
+1. A forbidden origin is accepted and closed with 4502: a browser's script cannot see a refused handshake.
+2. A connection from which nothing came for `SILENCE_S`, not even a ping, is closed with 4003.
+3. A client that asks faster than the engine answers is not read from until the engine has caught up.
+4. On shutdown every browser is told when to leave, spread so that the other nodes are not stormed; who is
+   still here after that is closed with 4001.
+"""
+
+import asyncio
+from contextlib import suppress
+from typing import Final
+
+import structlog
+from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
+
+from app import guards, keys, wire
+from app.connection import Connection
+from app.session import Desk, Session
+
+SILENCE_S: Final = 60.0
+SWEEP_S: Final = 5.0
+UNANSWERED_MAX: Final = 1000
+CAUGHT_UP_LOOK_S: Final = 0.01
+LEAVING_S_MAX: Final = 3.0
+LEAVING_PER_S: Final = 1000
+LEAVING_GRACE_S: Final = 0.5
+
+_log = structlog.get_logger(__name__)
+
+
+class Live:
+    """All browser connections of this node."""
+
+    def __init__(self, desk: Desk, allowed_origins: frozenset[str]) -> None:
+        self._desk = desk
+        self._allowed_origins = allowed_origins
+        self._sessions: dict[Connection, Session] = {}
+        self._is_leaving = False
+        self._has_left = asyncio.Event()
+
+    async def handle(self, request: web.Request) -> web.WebSocketResponse:
+        if request.headers.get("Upgrade", "").lower() != "websocket":
+            raise web.HTTPUpgradeRequired(headers={"Upgrade": "websocket"})
+        socket = web.WebSocketResponse(
+            compress=False, max_msg_size=wire.MESSAGE_BYTES_MAX, autoping=False, timeout=1.0
+        )
+        await socket.prepare(request)
+        refusal = self._refusal(request)
+        if refusal is not None:
+            await socket.close(code=refusal, drain=False)
+        elif request.transport is not None:
+            await self._converse(Connection(socket, request.transport), socket)
+        return socket
+
+    async def sweep(self) -> None:
+        """End the silent ones, for as long as the node lives."""
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            self.close_silent(asyncio.get_running_loop().time())
+
+    def close_silent(self, now: float) -> None:
+        for connection in list(self._sessions):
+            if now - connection.heard_at > SILENCE_S:
+                connection.close(wire.CLOSE_SILENT)
+
+    async def leave(self) -> None:
+        """Send everybody elsewhere; returns when they are gone."""
+        self._is_leaving = True
+        number = len(self._sessions)
+        spread_s = min(LEAVING_S_MAX, number / LEAVING_PER_S)
+        for place, session in enumerate(self._sessions.values()):
+            session.leave(round(spread_s * place / number, 3))
+        await self._wait_until_left(spread_s + LEAVING_GRACE_S)
+        for connection in list(self._sessions):
+            connection.close(wire.CLOSE_LEAVING)
+        await self._wait_until_left(LEAVING_GRACE_S)
+
+    async def _wait_until_left(self, within_s: float) -> None:
+        if self._sessions:
+            self._has_left.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._has_left.wait(), within_s)
+
+    def _refusal(self, request: web.Request) -> int | None:
+        if not guards.may_go_live(request, self._allowed_origins):
+            self._desk.metrics.refused.labels("forbidden_origin").inc()
+            return wire.CLOSE_FORBIDDEN_ORIGIN
+        return wire.CLOSE_LEAVING if self._is_leaving else None
+
+    async def _converse(self, connection: Connection, socket: web.WebSocketResponse) -> None:
+        session = self._sessions[connection] = Session(self._desk, connection)
+        self._desk.metrics.connections.inc()
+        try:
+            await self._listen(connection, socket, session)
+        except Exception:  # noqa: BLE001 - logged, and told to the client
+            # The handshake is done, so no HTTP answer can tell of it any more.
+            _log.exception("live.failed")
+            connection.close(WSCloseCode.INTERNAL_ERROR)
+        finally:
+            del self._sessions[connection]
+            self._desk.metrics.connections.dec()
+            session.end()
+            connection.release()
+            if not self._sessions:
+                self._has_left.set()
+
+    async def _listen(self, connection: Connection, socket: web.WebSocketResponse, session: Session) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            message: WSMessage = await socket.receive()
+            connection.heard_at = loop.time()
+            match message.type:
+                case WSMsgType.TEXT:
+                    session.receive(message.data)
+                case WSMsgType.PING:
+                    connection.send(wire.pong_frame(message.data))
+                case WSMsgType.PONG:
+                    pass
+                case WSMsgType.BINARY:
+                    connection.close(WSCloseCode.UNSUPPORTED_DATA)
+                case _:
+                    return
+            if session.unanswered > UNANSWERED_MAX:
+                await _caught_up(session, connection)
+
+
+async def _caught_up(session: Session, connection: Connection) -> None:
+    """Until the engine has answered half of what this session asked, or the connection was closed.
+
+    It looks now and then instead of being told: this is rare, and two sides can end it.
+    """
+    while session.unanswered > UNANSWERED_MAX // 2 and not connection.is_closing:  # noqa: ASYNC110
+        await asyncio.sleep(CAUGHT_UP_LOOK_S)
+
+
+async def handle(request: web.Request) -> web.WebSocketResponse:
+    return await request.app[keys.LIVE].handle(request)

@@ -1,0 +1,100 @@
+"""The one place where the parts of the web application meet.
+
+`build_app` takes what was made outside (settings, engine, budget, metrics, probes) and returns an application
+that can be served by any runner; `app.process` serves it in a node's process, the tests in theirs.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import aiohttp_jinja2
+import jinja2
+import msgspec
+from aiohttp import web
+
+from app import guards, keys
+from app.budget import PressBudget
+from app.hub import Hub
+from app.live import Live
+from app.metrics import Metrics
+from app.probes import Probes
+from app.problems import answer_problems
+from app.routes import ROUTES
+from app.session import Desk
+from app.settings import Settings
+from app.visitors import Tokens
+from cluster.surface import Engine
+
+# Forms and press bodies are far smaller.
+BODY_BYTES_MAX: Final = 8 * 1024
+_TEMPLATES: Final = Path(__file__).parent / "templates"
+
+
+class Tools(msgspec.Struct, frozen=True):
+    """What the engine needs before it is made, and the application after it."""
+
+    budget: PressBudget
+    metrics: Metrics
+    probes: Probes
+
+
+def build_tools(settings: Settings) -> Tools:
+    metrics = Metrics()
+    clock = asyncio.get_running_loop().time
+    return Tools(PressBudget(settings.press_rate, settings.press_burst, clock), metrics, Probes(metrics))
+
+
+def build_app(settings: Settings, engine: Engine, tools: Tools) -> web.Application:
+    clock = asyncio.get_running_loop().time
+    hub = Hub(tools.metrics, clock, engine.set_watchers)
+    engine.subscribe(hub.on_changed)
+    tools.probes.attach(engine)
+    desk = Desk(
+        node=settings.cluster.name,
+        engine=engine,
+        hub=hub,
+        tokens=Tokens(settings.visitor_keys),
+        budget=tools.budget,
+        metrics=tools.metrics,
+        clock=clock,
+    )
+    app = web.Application(middlewares=[answer_problems], client_max_size=BODY_BYTES_MAX)
+    app[keys.SETTINGS] = settings
+    app[keys.DESK] = desk
+    app[keys.LIVE] = Live(desk, settings.allowed_origins)
+    app[keys.FORM_TOKENS] = Tokens(settings.form_keys)
+    app[keys.FAILED] = asyncio.get_running_loop().create_future()
+    app.router.add_routes([*ROUTES, *tools.probes.routes()])
+    app.on_response_prepare.append(guards.add_headers)
+    app.on_shutdown.append(_leave)
+    app.cleanup_ctx.append(_background)
+    aiohttp_jinja2.setup(app, loader=jinja2.FileSystemLoader(_TEMPLATES))
+    return app
+
+
+async def _leave(app: web.Application) -> None:
+    await app[keys.LIVE].leave()
+
+
+async def _background(app: web.Application) -> AsyncIterator[None]:
+    """What runs for as long as the application does. A task that ends by itself is a programmer's error."""
+    desk = app[keys.DESK]
+    tasks = [
+        asyncio.create_task(desk.hub.run(app[keys.SETTINGS].push_interval_ms), name="hub"),
+        asyncio.create_task(app[keys.LIVE].sweep(), name="sweep"),
+        asyncio.create_task(desk.metrics.watch_loop(), name="loop_lag"),
+    ]
+    for task in tasks:
+        task.add_done_callback(partial(_note_end, app[keys.FAILED]))
+    yield
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _note_end(failed: asyncio.Future[str], task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and not failed.done():
+        failed.set_result(f"the task {task.get_name()} ended: {task.exception()!r}")

@@ -1,0 +1,139 @@
+"""The page with the button, and the form behind it: complete without JavaScript.
+
+1. The cookie `like_token` is set only by a press, and names the visitor of later ones.
+2. The form carries a fresh visitor (used if no cookie came), a tab made for this rendering, and the absolute
+   target: submitting it twice is one press.
+3. A press ends on a page that this module names, never on one that the request names.
+4. A page is the visitor's own: it is not cached without asking.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+from urllib.parse import parse_qsl, quote
+
+import aiohttp_jinja2
+import msgspec
+from aiohttp import web
+
+from app import asking, guards, keys, presses, wire
+from app.problems import RefusedError
+from app.visitors import TokenError, actor_of, new_tab, new_visitor
+from cluster.core.items import belongs_to_visitor, kind_of, tally_max
+from cluster.surface import Snapshot
+
+HOME_ITEM: Final = "tap:home"
+EXAMPLES: Final = ("once:article", "clap:talk")
+COOKIE: Final = "like_token"
+COOKIE_MAX_AGE_S: Final = 400 * 24 * 3600
+FORM_FIELDS_MAX: Final = 10
+
+# Why a form's press was not taken, for a person; the code travels in the query, never the text.
+NOTICES: Final = {
+    "rate_limited": "That was too fast. Wait a moment, then press again.",
+    "read_only": "Presses cannot be saved just now. Please try again soon.",
+    "reset": "The count was started afresh meanwhile. Press again to be counted.",
+    "behind": "This server is still catching up. Please press again in a moment.",
+    "not_committed": "The press was not confirmed in time. Please press again.",
+    "bad_token": "This page was too old. Press again.",
+    "bad_message": "That press could not be read. Press again.",
+    "bad_tally": "You have pressed as often as this button counts.",
+}
+
+
+async def home(request: web.Request) -> web.Response:
+    return await _render(request, HOME_ITEM, EXAMPLES)
+
+
+async def item_page(request: web.Request) -> web.Response:
+    return await _render(request, presses.item_of(request), ())
+
+
+async def press(request: web.Request) -> web.Response:
+    """The form's target."""
+    presses.check_may_press(request)
+    item = presses.item_of(request)
+    page = "/" if request.query.get("page") == "home" else f"/items/{quote(item, safe='')}"
+    try:
+        visitor = await _press(request, item)
+    except RefusedError as problem:
+        if problem.code not in NOTICES:
+            raise
+        return _see(f"{page}?notice={problem.code}")
+    answer = _see(page)
+    is_https = guards.is_https(request, request.app[keys.SETTINGS].trusted_proxies)
+    token = request.app[keys.DESK].tokens.sign(visitor)
+    answer.set_cookie(COOKIE, token, max_age=COOKIE_MAX_AGE_S, samesite="Lax", secure=is_https)
+    return answer
+
+
+async def _press(request: web.Request, item: str) -> bytes:
+    """The visitor who pressed, or a `RefusedError`."""
+    fields = _fields(await request.read())
+    visitor = _visitor_of_cookie(request)
+    if visitor is None:
+        tokens = request.app[keys.FORM_TOKENS]
+        visitor = presses.visitor_behind(tokens, fields["token"]) if "token" in fields else new_visitor()
+    try:
+        wish = msgspec.convert(fields, wire.PressBody, strict=False)
+    except msgspec.ValidationError as wrong:
+        raise RefusedError("bad_message") from wrong
+    await presses.press(request.app[keys.DESK], "form", visitor, item, wish)
+    return visitor
+
+
+def _fields(body: bytes) -> dict[str, str]:
+    try:
+        return dict(parse_qsl(body.decode(), max_num_fields=FORM_FIELDS_MAX))
+    except ValueError as wrong:
+        raise RefusedError("bad_message") from wrong
+
+
+def _see(page: str) -> web.Response:
+    return web.Response(status=303, headers={"Location": page, "Cache-Control": "no-store"})
+
+
+def _visitor_of_cookie(request: web.Request) -> bytes | None:
+    """None without a cookie, and with one that is no good (any more): the next press sets a good one."""
+    try:
+        return request.app[keys.DESK].tokens.verify(request.cookies.get(COOKIE, ""))
+    except TokenError:
+        return None
+
+
+async def _render(request: web.Request, item: str, examples: Sequence[str]) -> web.Response:
+    desk = request.app[keys.DESK]
+    visitor = _visitor_of_cookie(request)
+    items = [item, *examples]
+    tallies = [(each, actor_of(each, visitor or b"", "")) for each in items if visitor is not None]
+    snapshot = await asking.read(desk.engine, items, tallies)
+    form = {"token": request.app[keys.FORM_TOKENS].sign(new_visitor()), "tab": new_tab()}
+    views = [_view(snapshot, each, visitor, form, is_home=bool(examples)) for each in items]
+    context = views[0] | {
+        "examples": views[1:],
+        "node": desk.node,
+        "notice": NOTICES.get(request.query.get("notice", "")),
+    }
+    answer = aiohttp_jinja2.render_template("page.html", request, context)
+    answer.headers["Cache-Control"] = "private, no-cache"
+    answer.headers["Vary"] = "Cookie"
+    return answer
+
+
+def _view(
+    snapshot: Snapshot, item: str, visitor: bytes | None, form: dict[str, str], *, is_home: bool
+) -> dict[str, Any]:
+    """What the template needs of one item."""
+    mine_n = 0
+    if visitor is not None and belongs_to_visitor(item):
+        mine_n = presses.tally_in(snapshot, item, actor_of(item, visitor, "")).n
+    state = snapshot.items[item]
+    return {
+        "item": item,
+        "kind": kind_of(item),
+        "count": state.count,
+        "gen": state.gen,
+        "mine_n": mine_n,
+        "liked": kind_of(item) == "once" and mine_n % 2 == 1,
+        "form": form | {"gen": state.gen, "n": min(mine_n + 1, tally_max(item))},
+        "press_url": f"/items/{quote(item, safe='')}/press" + ("?page=home" if is_home else ""),
+    }

@@ -1,0 +1,86 @@
+"""One press over HTTP, from the form or the API: which item, whose, and what became of it.
+
+1. An item in a path is one percent-encoded segment; what is left after one decoding is the item, byte for byte.
+2. A refused press is a `RefusedError` with the code that a browser would get on `/live`.
+"""
+
+from typing import Final
+from urllib.parse import unquote
+
+from aiohttp import web
+
+from app import asking, guards, wire
+from app.problems import RefusedError
+from app.session import Desk
+from app.visitors import TokenError, Tokens, actor_of
+from cluster.core.items import is_pressable, tally_max
+from cluster.surface import Answer, ItemState, Press, Snapshot, Tally
+
+_ITEM_SEGMENT: Final = {"items": 2, "api": 3}
+
+
+def item_of(request: web.Request) -> str:
+    """Read off the raw path: aiohttp's own decoding would treat an encoded slash or percent sign specially."""
+    segments = request.rel_url.raw_path.split("/")
+    item = unquote(segments[_ITEM_SEGMENT[segments[1]]], errors="replace")
+    check_item(item)
+    return item
+
+
+def check_item(item: str) -> None:
+    if not is_pressable(item):
+        raise RefusedError("bad_item")
+
+
+def check_may_press(request: web.Request) -> None:
+    if not guards.may_press(request):
+        raise RefusedError("forbidden")
+
+
+def visitor_behind(tokens: Tokens, token: str) -> bytes:
+    try:
+        return tokens.verify(token)
+    except TokenError as wrong:
+        raise RefusedError("bad_token") from wrong
+
+
+def tally_in(snapshot: Snapshot, item: str, actor: bytes) -> Tally:
+    """The actor's tally in the item's generation: an older one counts no more."""
+    state: ItemState = snapshot.items[item]
+    tally = snapshot.tallies[item, actor]
+    return tally if tally.gen >= state.gen else Tally(state.gen, 0)
+
+
+async def press(desk: Desk, way: str, visitor: bytes, item: str, wish: wire.PressBody) -> wire.Pressed:
+    """The answer of a committed press; a `RefusedError` if nothing was taken."""
+    if wish.n is not None and not 1 <= wish.n <= tally_max(item):
+        desk.metrics.refused.labels("bad_tally").inc()
+        raise RefusedError("bad_tally")
+    # Without a tab all presses of a token are one actor's, so a retry with n is the same press.
+    actor = actor_of(item, visitor, wish.tab or "")
+    answer = await asking.press(desk.engine, Press(item=item, actor=actor, gen=wish.gen, n=wish.n))
+    desk.metrics.count_press(way, answer, wish.n)
+    if answer.refusal is not None:
+        raise _refused(desk, visitor, answer)
+    short = max(0, (wish.n or 0) - answer.n)
+    return wire.Pressed(
+        item=answer.item,
+        gen=answer.gen,
+        n=answer.n,
+        count=answer.count,
+        copies=answer.copies,
+        wanted=answer.wanted,
+        retry_after=desk.budget.retry_after(visitor, short) if short else None,
+    )
+
+
+def _refused(desk: Desk, visitor: bytes, answer: Answer) -> RefusedError:
+    assert answer.refusal is not None, "only a refused press has a refusal"
+    desk.metrics.refused.labels(answer.refusal).inc()
+    is_limited = answer.refusal == "rate_limited"
+    return RefusedError(
+        answer.refusal,
+        retry_after_s=desk.budget.retry_after(visitor, 1) if is_limited else None,
+        gen=answer.gen,
+        n=answer.n,
+    )

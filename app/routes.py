@@ -1,0 +1,22 @@
+"""The table of routes of the public listener."""
+
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+
+from app import api, live, pages
+
+STATIC: Final = Path(__file__).parent / "static"
+
+ROUTES: Final = (
+    web.get("/", pages.home),
+    web.get("/items/{item}", pages.item_page),
+    web.post("/items/{item}/press", pages.press),
+    web.get("/api/items", api.items),
+    web.get("/api/items/{item}", api.item),
+    web.post("/api/items/{item}/press", api.press),
+    web.get("/api/nodes", api.nodes),
+    web.get("/live", live.handle, allow_head=False),
+    web.static("/static", STATIC),
+)

@@ -1,0 +1,232 @@
+"""One browser's conversation with this node: messages in, frames out. It never sees the socket.
+
+1. A session begins as a fresh visitor with a tab of its own; a `hello` makes it somebody else.
+2. Between registering a watch and asking the engine to read there is no await, so no change is missed.
+3. A press is answered through `reply`, at the commit and perhaps once more when the copies exist; of one item
+   and actor the engine owes a session only the newest second answer.
+4. An error answers one message and changes nothing. `FAULTS_MAX` mistakes within `FAULTS_WINDOW_S` end it.
+5. `unanswered` counts what the engine still has to do for this session; `app.live` stops reading from a client
+   that asks for more than the engine can do.
+
+Made and fed by `app.live`, on the loop's thread.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Final
+
+import msgspec
+
+from app import wire
+from app.budget import PressBudget
+from app.connection import Outlet
+from app.hub import Hub, Watcher
+from app.metrics import Metrics
+from app.refusals import REFUSALS, error
+from app.visitors import TokenError, Tokens, actor_of, new_tab, new_visitor
+from cluster.core.items import is_pressable, tally_max
+from cluster.surface import Answer, Engine, Press, Snapshot
+
+ITEMS_MAX: Final = 100
+FAULTS_MAX: Final = 20
+FAULTS_WINDOW_S: Final = 10.0
+
+
+class Desk(msgspec.Struct, frozen=True, kw_only=True):
+    """What every session of this node works with. `clock` is monotonic, in seconds."""
+
+    node: str
+    engine: Engine
+    hub: Hub
+    tokens: Tokens
+    budget: PressBudget
+    metrics: Metrics
+    clock: Callable[[], float]
+
+
+class Session:
+    """`receive` takes every text frame of the client; `end` is called once, when it is gone."""
+
+    def __init__(self, desk: Desk, outlet: Outlet) -> None:
+        self._desk = desk
+        self._outlet = outlet
+        self._tab = new_tab()
+        self._faults: deque[float] = deque(maxlen=FAULTS_MAX + 1)
+        self._watcher = Watcher(outlet, new_visitor())
+        self._has_ended = False
+        self.unanswered = 0
+        desk.hub.add(self._watcher)
+        self._say_hello()
+
+    def receive(self, text: str) -> None:
+        try:
+            message = wire.decode(text)
+        except wire.MessageError as wrong:
+            self._refuse("bad_message", message_id=wrong.id, detail=str(wrong))
+            return
+        match message:
+            case wire.PressWish():
+                self._press(message)
+            case wire.Ping():
+                self._outlet.send(_PONG)
+            case wire.Hello():
+                self._hello(message)
+            case wire.Watch():
+                self._watch(message.items)
+            case wire.Unwatch():
+                self._desk.hub.unwatch(self._watcher, message.items)
+
+    def leave(self, after_s: float) -> None:
+        """This node is about to stop: the client is to go elsewhere after so many seconds."""
+        self._outlet.send(wire.frame(wire.Leaving(after_s)))
+
+    def end(self) -> None:
+        """The client is gone; what the engine still answers goes nowhere."""
+        self._has_ended = True
+        self._desk.hub.remove(self._watcher)
+        self._desk.engine.forget(self)
+
+    def _say_hello(self) -> None:
+        token = self._desk.tokens.sign(self._watcher.visitor)
+        self._outlet.send(wire.frame(wire.NodeHello(node=self._desk.node, token=token)))
+
+    def _hello(self, message: wire.Hello) -> None:
+        if message.token is not None:
+            try:
+                visitor = self._desk.tokens.verify(message.token)
+            except TokenError:
+                self._refuse("bad_token")
+                return
+            self._desk.hub.set_visitor(self._watcher, visitor)
+        self._tab = message.tab or self._tab
+        self._say_hello()
+        if self._watcher.items:
+            self._read(list(self._watcher.items), self._deliver_mine)
+
+    def _watch(self, items: Sequence[str]) -> None:
+        if not all(map(is_pressable, items)):
+            self._refuse("bad_item")
+            return
+        wanted = list(dict.fromkeys(items))
+        if len(self._watcher.items.union(wanted)) > ITEMS_MAX:
+            self._refuse("too_many_items")
+            return
+        self._desk.hub.watch(self._watcher, wanted)
+        self._read(wanted, self._deliver_watched)
+
+    def _read(self, items: Sequence[str], deliver: Callable[[Sequence[str], Snapshot], None]) -> None:
+        """Deliver these items and this session's tallies of them, unless it is somebody else by then."""
+        visitor, tab = self._watcher.visitor, self._tab
+
+        def answered(snapshot: Snapshot) -> None:
+            self.unanswered -= 1
+            if not self._has_ended and (visitor, tab) == (self._watcher.visitor, self._tab):
+                deliver(items, snapshot)
+
+        self.unanswered += 1
+        tallies = [(item, actor_of(item, visitor, tab)) for item in items]
+        self._desk.engine.read(items, tallies, answered)
+
+    def _deliver_watched(self, items: Sequence[str], snapshot: Snapshot) -> None:
+        self._desk.hub.learn(snapshot.items)
+        watched = [item for item in items if item in self._watcher.items]
+        if watched:
+            counts = {item: snapshot.items[item].count for item in watched}
+            self._outlet.send(wire.frame(wire.Counts(counts)))
+            self._deliver_mine(watched, snapshot)
+
+    def _deliver_mine(self, items: Iterable[str], snapshot: Snapshot) -> None:
+        mine = {}
+        for item in items:
+            tally = snapshot.tallies[item, actor_of(item, self._watcher.visitor, self._tab)]
+            # A tally of an older generation counts no more: 0 of the item's own is what the client can build on.
+            is_current = tally.gen >= snapshot.items[item].gen
+            mine[item] = wire.MyTally(snapshot.items[item].gen, tally.n if is_current else 0)
+        self._outlet.send(wire.frame(wire.Mine(mine)))
+
+    def _press(self, wish: wire.PressWish) -> None:
+        if not is_pressable(wish.item):
+            self._refuse("bad_item", message_id=wish.id)
+            return
+        if wish.n is not None and not 1 <= wish.n <= tally_max(wish.item):
+            self._refuse("bad_tally", message_id=wish.id)
+            return
+        visitor = self._watcher.visitor
+        actor = actor_of(wish.item, visitor, wish.tab or self._tab)
+        press = Press(item=wish.item, actor=actor, gen=wish.gen, n=wish.n)
+        self.unanswered += 1
+        self._desk.engine.press(press, _Reply(self, wish, visitor), owner=self)
+
+    def answer(self, wish: wire.PressWish, visitor: bytes, answer: Answer, *, is_first: bool) -> None:
+        """What became of a press that this visitor of the session made."""
+        if is_first:
+            self.unanswered -= 1
+            self._desk.metrics.count_press("live", answer, wish.n)
+        if self._has_ended:
+            return
+        if answer.refusal is None:
+            self._outlet.send(wire.frame(self._pressed(wish, visitor, answer)))
+        elif answer.refusal == "reset":
+            self._read([wish.item], partial(self._deliver_reset, wish.id))
+        elif answer.refusal == "rate_limited":
+            retry_after_s = self._desk.budget.retry_after(visitor, 1)
+            self._refuse(answer.refusal, message_id=wish.id, retry_after_s=retry_after_s)
+        else:
+            self._refuse(answer.refusal, message_id=wish.id)
+
+    def _deliver_reset(self, message_id: int | None, items: Sequence[str], snapshot: Snapshot) -> None:
+        self._deliver_mine(items, snapshot)
+        self._refuse("reset", message_id=message_id)
+
+    def _pressed(self, wish: wire.PressWish, visitor: bytes, answer: Answer) -> wire.Pressed:
+        short = max(0, (wish.n or 0) - answer.n)
+        return wire.Pressed(
+            id=wish.id,
+            item=answer.item,
+            gen=answer.gen,
+            n=answer.n,
+            count=answer.count,
+            copies=answer.copies,
+            wanted=answer.wanted,
+            retry_after=self._desk.budget.retry_after(visitor, short) if short else None,
+        )
+
+    def _refuse(
+        self,
+        code: str,
+        *,
+        message_id: int | None = None,
+        detail: str | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        self._desk.metrics.refused.labels(code).inc()
+        refusal = error(code, detail=detail, message_id=message_id, retry_after_s=retry_after_s)
+        self._outlet.send(wire.frame(refusal))
+        if REFUSALS[code].is_fault:
+            self._note_fault()
+
+    def _note_fault(self) -> None:
+        now = self._desk.clock()
+        self._faults.append(now)
+        if len(self._faults) > FAULTS_MAX and now - self._faults[0] <= FAULTS_WINDOW_S:
+            self._outlet.close(wire.CLOSE_PROTOCOL_VIOLATION)
+
+
+class _Reply:
+    """Where the engine answers one press: once or twice."""
+
+    __slots__ = ("_is_first", "_session", "_visitor", "_wish")
+
+    def __init__(self, session: Session, wish: wire.PressWish, visitor: bytes) -> None:
+        self._session = session
+        self._wish = wish
+        self._visitor = visitor
+        self._is_first = True
+
+    def __call__(self, answer: Answer) -> None:
+        is_first, self._is_first = self._is_first, False
+        self._session.answer(self._wish, self._visitor, answer, is_first=is_first)
+
+
+_PONG: Final = wire.frame(wire.Pong())

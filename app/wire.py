@@ -1,0 +1,189 @@
+"""The browser protocol's messages, version 1 (DESIGN.md section 5): the only module that knows their fields.
+
+1. One JSON object per frame, tagged by `type`; fields not named here are ignored.
+2. Whatever a client sends, `decode` returns a message or raises `MessageError`, and nothing else.
+3. A frame is encoded once and may be written to any number of connections: servers do not mask (RFC 6455,
+   section 5.1) and nothing is compressed.
+
+Used on the loop's thread by sessions, the hub and the HTTP API.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Final
+
+import msgspec
+
+from cluster.core.items import GEN_MAX
+
+VERSION: Final = 1
+MESSAGE_BYTES_MAX: Final = 4096
+TAB_LENGTH_MAX: Final = 64
+CLOSE_LEAVING: Final = 4001
+CLOSE_TOO_SLOW: Final = 4002
+CLOSE_SILENT: Final = 4003
+CLOSE_PROTOCOL_VIOLATION: Final = 4500
+CLOSE_FORBIDDEN_ORIGIN: Final = 4502
+
+# What JavaScript can hold exactly.
+Id = Annotated[int, msgspec.Meta(ge=-GEN_MAX, le=GEN_MAX)]
+Gen = Annotated[int, msgspec.Meta(ge=0, le=GEN_MAX)]
+Tab = Annotated[str, msgspec.Meta(max_length=TAB_LENGTH_MAX)]
+
+_TEXT: Final = 0x81
+_PONG: Final = 0x8A
+
+
+class MessageError(Exception):
+    """The client's mistake. `id` is the message's, where it could still be read."""
+
+    def __init__(self, reason: str, message_id: int | None = None) -> None:
+        super().__init__(reason)
+        self.id = message_id
+
+
+class Hello(msgspec.Struct, frozen=True, tag="hello"):
+    """Without a token: the visitor stays, only the tab is named."""
+
+    token: str | None = None
+    tab: Tab | None = None
+
+
+class Watch(msgspec.Struct, frozen=True, tag="watch"):
+    items: list[str]
+
+
+class Unwatch(msgspec.Struct, frozen=True, tag="unwatch"):
+    items: list[str]
+
+
+class PressWish(msgspec.Struct, frozen=True, tag="press"):
+    """`n` is checked against its item later: out of range is `bad_tally`, not `bad_message`."""
+
+    item: str
+    id: Id | None = None
+    gen: Gen | None = None
+    n: int | None = None
+    tab: Tab | None = None
+
+
+class Ping(msgspec.Struct, frozen=True, tag="ping"):
+    pass
+
+
+class PressBody(msgspec.Struct, frozen=True):
+    """The body of a press over the HTTP API."""
+
+    gen: Gen | None = None
+    n: int | None = None
+    tab: Tab | None = None
+
+
+class NodeHello(msgspec.Struct, frozen=True, tag="hello"):
+    node: str
+    token: str
+    version: int = VERSION
+
+
+class Counts(msgspec.Struct, frozen=True, tag="counts"):
+    counts: dict[str, int]
+
+
+class MyTally(msgspec.Struct, frozen=True):
+    gen: int
+    n: int
+
+
+class Mine(msgspec.Struct, frozen=True, tag="mine"):
+    tallies: Mapping[str, MyTally]
+
+
+class Pressed(msgspec.Struct, frozen=True, tag="pressed", kw_only=True, omit_defaults=True):
+    """Committed. `token` only over HTTP, where the node made one for this press."""
+
+    item: str
+    gen: int
+    n: int
+    count: int
+    copies: int
+    wanted: int
+    id: int | None = None
+    retry_after: float | None = None
+    token: str | None = None
+
+
+class Error(msgspec.Struct, frozen=True, tag="error", kw_only=True, omit_defaults=True):
+    code: str
+    message: str
+    id: int | None = None
+    retry_after: float | None = None
+
+
+class Leaving(msgspec.Struct, frozen=True, tag="leaving"):
+    after: float
+
+
+class Pong(msgspec.Struct, frozen=True, tag="pong"):
+    pass
+
+
+class _Numbered(msgspec.Struct, frozen=True):
+    id: Id | None = None
+
+
+ClientMessage = Hello | Watch | Unwatch | PressWish | Ping
+NodeMessage = NodeHello | Counts | Mine | Pressed | Error | Leaving | Pong
+
+_client_messages: Final[msgspec.json.Decoder[ClientMessage]] = msgspec.json.Decoder(ClientMessage)
+_press_bodies: Final = msgspec.json.Decoder(PressBody)
+_numbered: Final = msgspec.json.Decoder(_Numbered)
+_encoder: Final = msgspec.json.Encoder()
+
+# UnicodeError and msgspec's DecodeError are ValueErrors; too deep a nesting is a RecursionError.
+_UNREADABLE: Final = (ValueError, RecursionError)
+
+
+def decode(text: str) -> ClientMessage:
+    """One message of a client, or `MessageError` with the reason in words for its author."""
+    try:
+        return _client_messages.decode(text)
+    except _UNREADABLE as wrong:
+        raise MessageError(f"not a message of this protocol: {wrong}", _id_of(text)) from wrong
+
+
+def decode_press_body(body: bytes) -> PressBody:
+    """An empty body is a press without a target."""
+    try:
+        return _press_bodies.decode(body) if body else PressBody()
+    except _UNREADABLE as wrong:
+        raise MessageError(f"not a press: {wrong}") from wrong
+
+
+def _id_of(text: str) -> int | None:
+    try:
+        return _numbered.decode(text).id
+    except _UNREADABLE:
+        return None
+
+
+def encode(message: msgspec.Struct) -> bytes:
+    return _encoder.encode(message)
+
+
+def frame(message: NodeMessage) -> bytes:
+    """The message as one whole WebSocket frame."""
+    payload = _encoder.encode(message)
+    return _header(_TEXT, len(payload)) + payload
+
+
+def pong_frame(payload: bytes) -> bytes:
+    """The answer to a WebSocket ping, whose payload has at most 125 bytes."""
+    return _header(_PONG, len(payload)) + payload
+
+
+def _header(first: int, length: int) -> bytes:
+    """RFC 6455, section 5.2."""
+    if length < 126:
+        return bytes((first, length))
+    if length < 1 << 16:
+        return bytes((first, 126)) + length.to_bytes(2, "big")
+    return bytes((first, 127)) + length.to_bytes(8, "big")
