@@ -98,7 +98,7 @@ class Conversation:
         risen = mine.gen > self._gens.get(item, 0)
         self._gens[item] = max(mine.gen, self._gens.get(item, 0))
         self._told.add(key)
-        reset: list[Event] = [Reset(item, mine.gen)] if risen else []
+        reset = [self._reset(item, mine.gen)] if risen else []
         return [*reset, Learned(key, mine.gen, mine.n)]
 
     def _take(self, answer: wire.Pressed, now: float) -> list[Event]:
@@ -126,15 +126,15 @@ class Conversation:
             return self._refuse_token()
         asked = self._asked.get(error.id or 0)
         if asked is None:
-            return [Refused(None, error.code, error.message)]
+            # An answer to what a reset or another visitor made void is no news.
+            return [Refused(None, error.code, error.message)] if error.id is None else []
         match error.code:
             case "rate_limited" | "read_only":
                 return [Delayed(asked.key, error.code, self._retry(asked.key, error.retry_after, now))]
             case "behind":
                 return [self._wait_for_gen(asked, error, now)]
             case "reset":
-                self._sent.pop(asked.key, None)
-                return [Reset(asked.key[0], max(self._gens.get(asked.key[0], 0), (asked.gen or 0) + 1))]
+                return [self._reset(asked.key[0], max(self._gens.get(asked.key[0], 0), (asked.gen or 0) + 1))]
             case _:
                 return [Refused(asked.key, error.code, error.message)]
 
@@ -150,10 +150,16 @@ class Conversation:
     def _wait_for_gen(self, asked: _Asked, error: wire.Error, now: float) -> Event:
         answers = self._behind[asked.key] = self._behind.get(asked.key, 0) + 1
         if answers >= BEHIND_ANSWERS_MAX:
-            self._behind.pop(asked.key)
-            self._sent.pop(asked.key, None)
-            return Reset(asked.key[0], self._gens.get(asked.key[0], 0))
+            return self._reset(asked.key[0], self._gens.get(asked.key[0], 0))
         return Delayed(asked.key, error.code, self._retry(asked.key, error.retry_after, now))
+
+    def _reset(self, item: str, gen: int) -> Event:
+        """What was sent and saved in another generation says nothing about this one."""
+        for noted in (self._newest, self._sent, self._saved, self._retry_at, self._behind):
+            for key in [key for key in noted if key[0] == item]:
+                del noted[key]
+        self._asked = {number: asked for number, asked in self._asked.items() if asked.key[0] != item}
+        return Reset(item, gen)
 
     def _retry(self, key: Key, after: float | None, now: float) -> float:
         wait = RETRY_AFTER_S if after is None else max(after, 0.0)

@@ -19,7 +19,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 
@@ -139,7 +139,9 @@ class Launcher:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + READY_WITHIN_S
         stop = asyncio.create_task(self._told_to_stop.wait())
-        waiting = {asyncio.create_task(self._until_ready(node), name=node.name) for node in self._plan.nodes}
+        waiting: set[asyncio.Task[Any]] = {
+            asyncio.create_task(self._until_ready(node), name=node.name) for node in self._plan.nodes
+        }
         while waiting and not stop.done():
             timeout = deadline - loop.time()
             done, waiting = await asyncio.wait(

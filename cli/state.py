@@ -69,7 +69,9 @@ class MemoryState:
         self._stored = Stored(_Text())
 
     def update(self, change: Callable[[Stored], _Result]) -> _Result:
-        return change(self._stored)
+        result = change(self._stored)
+        self._stored.tallies = Tallies(self._stored.tallies.without_settled_taps())
+        return result
 
 
 class StateFile:

@@ -1,0 +1,136 @@
+"""What a person may write, and how the program ends when it is wrong."""
+
+import random
+
+import pytest
+
+from cli.__main__ import main
+from cli.addresses import AddressError, Addresses, check_address
+from cli.arguments import Command, UsageError, parse_arguments, parse_line
+from cli.items import ItemError, check_item
+
+
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [
+        ("like", Command("like")),
+        ("  LIKE tap:talk ", Command("like", item="tap:talk")),
+        ("like many", Command("like many")),
+        ("like many 500", Command("like many", presses=500)),
+        ("like many 500 2.5", Command("like many", presses=500, per_second=2.5)),
+        ("unlike once:a", Command("unlike", item="once:a")),
+        ("watch", Command("watch")),
+        ("watch tap:talk --count 3", Command("watch", item="tap:talk", count=3)),
+        ("item once:blog/post-42", Command("item", item="once:blog/post-42")),
+        ("nodes", Command("nodes")),
+        ("?", Command("help")),
+        ("quit", Command("exit")),
+        ("", None),
+        ("# a comment", None),
+    ],
+)
+def test_lines_become_commands(line: str, command: Command | None) -> None:
+    assert parse_line(line) == command
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("lick", "like tap:", "like many 0", "like many x", "like many 5 0", "like many 5 nan", "like many 5 inf"),
+        *("like many 5 5 5", "like many ²", "item", "nodes now", "watch --count 0", 'like "', "like a b"),
+    ],
+)
+def test_lines_that_mean_nothing_are_explained(line: str) -> None:
+    with pytest.raises(UsageError):
+        parse_line(line)
+
+
+@pytest.mark.parametrize(
+    "item", ["tap:home", "once:blog/post-42", "clap:a.b_c~d@e%2F", "tap:" + "x" * 200, "tap:..."]
+)
+def test_items_of_legal_form(item: str) -> None:
+    assert check_item(item) == item
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        *("home", "tap:", "vote:home", "tap:a b", "tap:a//b", "tap:/a", "tap:a/", "tap:..", "tap:a/../b"),
+        *("tap:<b>", "tap:a\n", "tap:" + "x" * 201, "tap:ü", "TAP:home"),
+    ],
+)
+def test_items_of_no_legal_form(item: str) -> None:
+    with pytest.raises(ItemError):
+        check_item(item)
+
+
+def test_options_come_from_arguments_then_environment_then_defaults() -> None:
+    assert parse_arguments([], {}).address == "http://localhost:8080"
+    assert parse_arguments([], {"LIKE_ADDRESS": "node2:8080"}).address == "http://node2:8080"
+    given = parse_arguments(["--address", "https://a.example/", "like"], {"LIKE_ADDRESS": "node2:8080"})
+    assert (given.address, given.item, given.command) == ("https://a.example", "tap:home", Command("like"))
+
+
+def test_options_may_stand_anywhere() -> None:
+    options = parse_arguments(["watch", "tap:talk", "--count", "3", "--json"], {})
+    assert options.is_json
+    assert options.command == Command("watch", item="tap:talk", count=3)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(["lick"], ["--item", "home"], ["--address", "ftp://a"], ["--wait", "0"], ["--wait", "x"], ["--nope"]),
+        *(["nodes", "--count", "3"], ["--address", "http://user@a"], ["--address", "http://a:99999"]),
+    ],
+)
+def test_usage_errors_end_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    assert capsys.readouterr().err.strip()
+
+
+def test_help_documents_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    told = capsys.readouterr().out
+    assert "exit codes:" in told
+    assert "like many" in told
+
+
+def test_every_address_has_its_turn() -> None:
+    addresses = Addresses("http://entry", ["http://a", "http://b"], random.Random(1))
+    assert addresses.next() == "http://entry"
+    one_round = [addresses.next(lost="http://entry") for _ in range(3)]
+    assert sorted(one_round) == ["http://a", "http://b", "http://entry"]
+    assert one_round[-1] == "http://entry", "the one just lost comes last"
+
+
+def test_what_nodes_tell_replaces_what_they_told_and_keeps_what_was_given() -> None:
+    addresses = Addresses("http://entry", ["http://a"], random.Random(1))
+    assert addresses.meet(["http://b/", "nonsense://x", "http://entry"])
+    assert addresses.all == ["http://entry", "http://b"]
+    assert not addresses.meet([]), "a node that tells nothing is no news"
+    assert addresses.all == ["http://entry", "http://b"]
+
+
+def test_no_token_goes_from_https_to_http() -> None:
+    addresses = Addresses("https://entry", ["http://a", "https://b"], random.Random(1))
+    assert addresses.all == ["https://entry", "https://b"]
+
+
+def test_waits_are_jittered_from_zero_and_grow_to_a_limit() -> None:
+    addresses = Addresses("http://entry", [], random.Random(1))
+    waits = [addresses.wait_s() for _ in range(200)]
+    assert waits[0] <= 0.25
+    assert max(waits) <= 4.0
+    assert min(waits[10:]) < 0.5
+    assert max(waits) > 3.0
+    addresses.connected()
+    assert addresses.wait_s() <= 0.25
+
+
+def test_an_address_without_scheme_is_http() -> None:
+    assert check_address("localhost:8080") == "http://localhost:8080"
+    with pytest.raises(AddressError):
+        check_address("")

@@ -1,0 +1,93 @@
+"""The state file: whole at any moment, its owner's only, and safe for two runs at once."""
+
+import multiprocessing
+import stat
+from pathlib import Path
+
+import pytest
+
+from cli.presses import Presses
+from cli.state import MemoryState, StateError, StateFile, Stored, state_folder
+
+ADDRESS = "http://localhost:8080"
+
+
+def clap(folder: Path, times: int) -> None:
+    presses = Presses(StateFile(folder, ADDRESS))
+    for _ in range(times):
+        presses.press("clap:talk")
+
+
+def set_token(stored: Stored) -> None:
+    stored.token = "secret"
+
+
+def test_the_file_is_its_owners_only(tmp_path: Path) -> None:
+    state = StateFile(tmp_path / "state", ADDRESS)
+    state.update(set_token)
+    assert stat.S_IMODE(state.path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(state.path.parent.stat().st_mode) == 0o700
+
+
+def test_what_was_stored_is_read_again(tmp_path: Path) -> None:
+    StateFile(tmp_path, ADDRESS).update(set_token)
+    assert StateFile(tmp_path, ADDRESS).update(lambda stored: stored.token) == "secret"
+
+
+def test_nothing_is_written_where_nothing_is_kept(tmp_path: Path) -> None:
+    assert not StateFile(tmp_path, ADDRESS).path.exists()
+
+
+def test_addresses_have_files_of_their_own(tmp_path: Path) -> None:
+    paths = {StateFile(tmp_path, address).path for address in (ADDRESS, "http://localhost_8080", "https://localhost:8080")}
+    assert len(paths) == 3
+
+
+def test_runs_at_once_lose_no_press(tmp_path: Path) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    runs = [spawn.Process(target=clap, args=(tmp_path, 15)) for _ in range(3)]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join()
+    assert [tally.n for tally in Presses(StateFile(tmp_path, ADDRESS))] == [45]
+
+
+def test_a_failed_change_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    state = StateFile(tmp_path, ADDRESS)
+    state.update(set_token)
+
+    def fail(stored: Stored) -> None:
+        stored.token = "other"
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        state.update(fail)
+    assert state.update(lambda stored: stored.token) == "secret"
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json", ".lock"]
+
+
+def test_an_unreadable_file_is_put_aside(tmp_path: Path) -> None:
+    state = StateFile(tmp_path, ADDRESS)
+    state.path.write_text("{half")
+    state.update(set_token)
+    assert state.path.with_suffix(".unreadable").read_text() == "{half"
+    assert state.update(lambda stored: stored.token) == "secret"
+
+
+def test_a_folder_that_cannot_be_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StateError, match="XDG_STATE_HOME"):
+        StateFile(tmp_path / "file" / "state", ADDRESS)
+
+
+def test_the_state_folder_follows_xdg(tmp_path: Path) -> None:
+    assert state_folder({"XDG_STATE_HOME": str(tmp_path)}).parent == tmp_path
+    for ignored in ({}, {"XDG_STATE_HOME": ""}, {"XDG_STATE_HOME": "relative"}):
+        assert state_folder(ignored).parent == Path.home() / ".local" / "state"
+
+
+def test_a_run_without_a_folder_keeps_its_presses_while_it_lives() -> None:
+    presses = Presses(MemoryState())
+    presses.press("tap:home", 2)
+    assert presses.unsaved == 2
