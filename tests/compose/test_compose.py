@@ -6,6 +6,7 @@ The tests share one running project, and each leaves all three nodes ready.
 import asyncio
 from functools import partial
 
+import aiohttp
 import pytest
 
 from tests.compose.project import Project
@@ -91,6 +92,14 @@ async def test_a_missing_node_does_not_stop_nginx(project: Project) -> None:
                 return bool((await tab.press("tap:missing"))["n"])
 
         await wait_for(pressed, 10, "a press through nginx while node2 does not exist")
+        async with aiohttp.ClientSession() as session:
+            for _ in NODES:
+                async with session.get(project.address) as answer:
+                    assert answer.status == 200
+        tried = [
+            line for line in project.logs().splitlines() if line.startswith("nginx") and "172.28.80.12" in line
+        ]
+        assert tried, "the operator is told which node nginx did not reach"
     finally:
         project.up("node2")
 
