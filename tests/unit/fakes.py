@@ -1,0 +1,204 @@
+"""Stand-ins for what `app` meets at its edges: an engine over plain dicts, and an outlet that keeps its frames.
+
+`FakeEngine` commits at the end of the loop's turn, unless a test holds it; copies come when the test says so.
+"""
+
+import asyncio
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+import msgspec
+
+from cluster.core.items import counted
+from cluster.surface import Answer, Changed, ItemState, NodeStatus, Press, Snapshot, Tally
+
+Reply = Callable[[Answer], None]
+
+
+class FakeEngine:
+    def __init__(self, budget: Any = None) -> None:
+        self.budget = budget
+        self.table: dict[tuple[str, bytes], Tally] = {}
+        self.gens: dict[str, int] = {}
+        self.wanted = 0
+        self.is_holding = False
+        self.is_read_only = False
+        self.has_links = True
+        self.state = "ready"
+        self.watchers = 0
+        self.presses: list[Press] = []
+        self.forgotten: list[Hashable] = []
+        self.happened: list[str] = []
+        self.failed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.ready = asyncio.Event()
+        self.ready.set()
+        self._queue: list[tuple[Press, Reply, Hashable]] = []
+        self._owed: dict[tuple[Hashable, str, bytes], tuple[Reply, Answer]] = {}
+        self._subscribers: list[Callable[[Changed], None]] = []
+
+    async def start(self) -> None:
+        self.happened.append("start")
+
+    async def wait_until_ready(self) -> None:
+        await self.ready.wait()
+
+    async def stop(self) -> None:
+        self.happened.append("stop")
+
+    def set_leaving(self) -> None:
+        self.happened.append("leaving")
+
+    def set_watchers(self, watchers: int) -> None:
+        self.watchers = watchers
+
+    def subscribe(self, on_changed: Callable[[Changed], None]) -> None:
+        self._subscribers.append(on_changed)
+
+    def forget(self, owner: Hashable) -> None:
+        self.forgotten.append(owner)
+        self._owed = {key: owed for key, owed in self._owed.items() if key[0] != owner}
+
+    def counters(self) -> dict[str, float]:
+        return {"commits_total": 3.0, "links": 2.0}
+
+    def status(self) -> list[NodeStatus]:
+        return [
+            NodeStatus("node1", True, self.state, "http://node1", "10.0.0.1:9000", 0, self.watchers, "0.1.0"),
+            NodeStatus("node2", False, "unreachable", "", "10.0.0.2:9000", 7, 0, "0.1.0"),
+        ]
+
+    def press(self, press: Press, reply: Reply, owner: Hashable) -> None:
+        self.presses.append(press)
+        self._queue.append((press, reply, owner))
+        if not self.is_holding:
+            asyncio.get_running_loop().call_soon(self.commit)
+
+    def read(
+        self, items: Sequence[str], tallies: Sequence[tuple[str, bytes]], deliver: Callable[[Snapshot], None]
+    ) -> None:
+        def between_commits() -> None:
+            held = {key: self.table.get(key, Tally()) for key in tallies}
+            deliver(Snapshot({item: self.item(item) for item in items}, held))
+
+        asyncio.get_running_loop().call_soon(between_commits)
+
+    def commit(self) -> None:
+        """What was queued, in one commit: first the change is told, then the answers."""
+        queue, self._queue = self._queue, []
+        changed = Changed({}, {})
+        answers = [(reply, owner, press, self._take(press, changed)) for press, reply, owner in queue]
+        self.tell(changed)
+        for reply, owner, press, answer in answers:
+            state = self.item(press.item)
+            answer = msgspec.structs.replace(answer, count=state.count)
+            if not answer.is_last:
+                self._owed[owner, press.item, press.actor] = (reply, answer)
+            reply(answer)
+
+    def make_copies(self) -> None:
+        """Other ledgers hold everything that was committed."""
+        owed, self._owed = self._owed, {}
+        for reply, answer in owed.values():
+            reply(msgspec.structs.replace(answer, copies=self.wanted))
+
+    def reset(self, item: str) -> None:
+        self.gens[item] = self.gens.get(item, 0) + 1
+        self.tell(Changed({item: self.item(item)}, {}))
+
+    def put(self, item: str, actor: bytes, n: int) -> None:
+        """A peer's row, committed here."""
+        tally = self.table[item, actor] = Tally(self.gens.get(item, 0), n)
+        self.tell(Changed({item: self.item(item)}, {(item, actor): tally}))
+
+    def tell(self, changed: Changed) -> None:
+        for on_changed in self._subscribers:
+            on_changed(changed)
+
+    def item(self, item: str) -> ItemState:
+        gen = self.gens.get(item, 0)
+        own = [tally.n for (name, _), tally in self.table.items() if name == item and tally.gen == gen]
+        return ItemState(gen, sum(counted(item, n) for n in own))
+
+    def _take(self, press: Press, changed: Changed) -> Answer:
+        gen = self.gens.get(press.item, 0)
+        tally = self.table.get((press.item, press.actor), Tally(gen, 0))
+        n = tally.n if tally.gen == gen else 0
+        refusal = self._refusal(press, gen)
+        target = press.n or n + 1
+        if refusal is None and target > n:
+            granted = self._granted(press, target - n)
+            refusal = None if granted else "rate_limited"
+            n += granted
+        if refusal is not None:
+            return Answer(press.item, gen, n, 0, 0, 0, refusal)
+        self.table[press.item, press.actor] = changed.tallies[press.item, press.actor] = Tally(gen, n)
+        changed.items[press.item] = self.item(press.item)
+        return Answer(press.item, gen, n, 0, 0, self.wanted)
+
+    def _refusal(self, press: Press, gen: int) -> Any:
+        if self.is_read_only:
+            return "read_only"
+        if press.gen is None or press.gen == gen:
+            return None
+        return "reset" if press.gen < gen else "behind"
+
+    def _granted(self, press: Press, presses: int) -> int:
+        """Once costs 1, all or nothing; others what is left."""
+        if self.budget is None:
+            return presses
+        visitor, is_once = press.actor[:10], press.item.startswith("once:")
+        allowed = self.budget.allowance(visitor)
+        granted = min(allowed, presses) if not is_once else presses * (allowed > 0)
+        self.budget.spend(visitor, min(granted, 1) if is_once else granted)
+        return int(granted)
+
+
+class FakeOutlet:
+    """Keeps what was sent, and what of it went out in which write."""
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+        self.pushes: list[bytes] = []
+        self.backlog = 0
+        self.closed_with: int | None = None
+
+    def send(self, frame: bytes) -> None:
+        self.sent.append(frame)
+
+    def push(self, frames: bytes) -> None:
+        self.sent.append(frames)
+        self.pushes.append(frames)
+
+    def backlog_bytes(self) -> int:
+        return self.backlog
+
+    def close(self, code: int) -> None:
+        self.closed_with = code
+
+    def messages(self, kind: str | None = None) -> list[dict[str, Any]]:
+        """What the client would read, and forget it."""
+        found = [message for frames in self.sent for message in unframe(frames)]
+        self.sent.clear()
+        return [message for message in found if kind is None or message["type"] == kind]
+
+
+class FakeClock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def unframe(data: bytes) -> list[dict[str, Any]]:
+    """The JSON messages of whole, unmasked text frames (RFC 6455, section 5.2)."""
+    messages = []
+    while data:
+        assert data[0] == 0x81, "a whole text frame"
+        size, start = data[1], 2
+        if size >= 126:
+            start = 4 if size == 126 else 10
+            size = int.from_bytes(data[2:start], "big")
+        messages.append(msgspec.json.decode(data[start : start + size]))
+        data = data[start + size :]
+    return messages

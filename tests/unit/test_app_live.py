@@ -1,0 +1,376 @@
+"""The browser protocol over real sockets: every error code, every close code, and what comes in which order."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import aiohttp
+import pytest
+
+from app import keys, live, wire
+from app.visitors import Tokens
+from tests.unit.conftest import Browser, Site, until
+
+MakeSite = Callable[..., Awaitable[Site]]
+
+
+@pytest.fixture(autouse=True)
+def no_traceback(caplog: pytest.LogCaptureFixture) -> Any:
+    """Whatever a client sends, the node's log stays free of errors."""
+    caplog.set_level(logging.INFO)
+    yield
+    errors = [record for record in caplog.records if record.levelno >= logging.ERROR or record.exc_info]
+    assert not errors, errors
+
+
+async def test_the_first_frame_is_hello_with_a_token_of_this_cluster(site: Site) -> None:
+    hello = await (await site.browser()).hear()
+    assert (hello["type"], hello["node"], hello["version"]) == ("hello", "node1", 1)
+    assert len(site.client.app[keys.DESK].tokens.verify(hello["token"])) == 10
+
+
+async def test_the_shortest_client_connects_watches_and_presses(site: Site) -> None:
+    browser = await site.browser()
+    await browser.say(type="watch", items=["tap:home"])
+    assert (await browser.hear("counts"))["counts"] == {"tap:home": 0}
+    assert (await browser.hear())["tallies"] == {"tap:home": {"gen": 0, "n": 0}}
+    await browser.say(type="press", id=8, item="tap:home")
+    pressed = await browser.hear()
+    assert pressed == {
+        "type": "pressed", "id": 8, "item": "tap:home", "gen": 0, "n": 1, "count": 1, "copies": 0, "wanted": 0,
+    }  # fmt: skip
+    assert await browser.hear() == {"type": "counts", "counts": {"tap:home": 1}}
+
+
+async def test_a_press_in_one_tab_is_seen_in_the_other(site: Site) -> None:
+    one, other = await site.browser(), await site.browser()
+    await other.say(type="watch", items=["tap:home", "once:a"])
+    await other.hear("mine")
+    await one.say(type="press", id=1, item="tap:home", n=5)
+    assert (await other.hear("counts"))["counts"] == {"tap:home": 5}
+
+
+async def test_pressed_comes_before_any_counts_that_include_it(site: Site) -> None:
+    browser = await site.browser()
+    await browser.say(type="watch", items=["tap:home"])
+    await browser.hear("mine")
+    for n in range(1, 50):
+        await browser.say(type="press", id=n, item="tap:home", n=n)
+    acknowledged = 0
+    while acknowledged < 49:
+        message = await browser.hear()
+        if message["type"] == "pressed":
+            acknowledged = message["n"]
+        else:
+            assert message["counts"]["tap:home"] <= acknowledged
+
+
+async def test_ping_is_answered_with_pong(site: Site) -> None:
+    browser = await site.browser()
+    await browser.hear("hello")
+    await browser.say(type="ping")
+    assert await browser.hear() == {"type": "pong"}
+
+
+async def test_a_websocket_ping_is_answered_with_its_payload(site: Site) -> None:
+    browser = Browser(await site.client.ws_connect("/live", autoping=False))
+    await browser.hear("hello")
+    await browser.socket.ping(b"still there?")
+    answer = await browser.socket.receive(timeout=5)
+    assert (answer.type, answer.data) == (aiohttp.WSMsgType.PONG, b"still there?")
+
+
+BAD_MESSAGES = [
+    "",
+    "like",
+    "[1, 2",
+    "null",
+    "3",
+    '"press"',
+    "[]",
+    "{}",
+    '{"type":"steal"}',
+    '{"type":7}',
+    '{"type":"press"}',
+    '{"type":"press","item":5}',
+    '{"type":"press","item":"tap:home","n":"1"}',
+    '{"type":"press","item":"tap:home","n":1.5}',
+    '{"type":"press","item":"tap:home","n":true}',
+    '{"type":"press","item":"tap:home","n":1e999}',
+    '{"type":"press","item":"tap:home","gen":-1}',
+    '{"type":"press","item":"tap:home","gen":9007199254740992}',
+    '{"type":"press","item":"tap:home","tab":["x"]}',
+    '{"type":"press","item":"tap:home","tab":"' + "x" * 65 + '"}',
+    '{"type":"watch"}',
+    '{"type":"watch","items":"tap:home"}',
+    '{"type":"watch","items":[null]}',
+    '{"type":"hello","token":{}}',
+    '{"type":"ping","deep":' + "[" * 2000 + "]" * 2000 + "}",
+    '{"type":"hello","tab":"\\ud800"}',
+    '{"type":"ping"}{"type":"ping"}',
+    '{"type":"ping",}',
+    "\x00",
+]
+
+
+@pytest.mark.parametrize("text", BAD_MESSAGES)
+async def test_bad_message(site: Site, text: str) -> None:
+    browser = await site.browser()
+    await browser.hear("hello")
+    await browser.socket.send_str(text)
+    error = await browser.hear()
+    assert (error["type"], error["code"]) == ("error", "bad_message")
+    await browser.say(type="ping")
+    assert await browser.hear() == {"type": "pong"}
+
+
+async def test_an_error_names_the_message_that_it_answers(site: Site) -> None:
+    browser = await site.browser()
+    await browser.say(type="press", id=41, item="tap:home", n="many")
+    assert (await browser.hear("error"))["id"] == 41
+
+
+async def test_unknown_fields_are_ignored(site: Site) -> None:
+    browser = await site.browser()
+    await browser.say(type="press", id=1, item="tap:home", n=1, colour="red", deep=[{}])
+    assert (await browser.hear("pressed"))["n"] == 1
+
+
+BAD_ITEMS = [
+    "",
+    "home",
+    "tap:",
+    "tap: ",
+    'tap:"',
+    "tap:<b>",
+    "tap:..",
+    "tap:a/../b",
+    "tap:a//b",
+    "tap:/a",
+    "tap:a/",
+    "tap:\n",
+    "tap:a\x00",
+    "tap:é",
+    "tap:" + "x" * 201,
+    "poke:home",
+    "TAP:home",
+]
+
+
+@pytest.mark.parametrize("item", BAD_ITEMS)
+async def test_bad_item(site: Site, item: str) -> None:
+    browser = await site.browser()
+    await browser.say(type="watch", items=["tap:home", item])
+    error = await browser.hear("error")
+    assert error["code"] == "bad_item"
+    assert "kind:name" in error["message"]
+    await browser.say(type="press", id=3, item=item, n=1)
+    error = await browser.hear("error")
+    assert (error["code"], error["id"]) == ("bad_item", 3)
+    assert not site.engine.presses
+
+
+@pytest.mark.parametrize(
+    ("item", "n"),
+    [("tap:a", 0), ("tap:a", -1), ("tap:a", 2**20 + 1), ("once:a", 2**70), ("clap:a", 51)],
+)
+async def test_bad_tally(site: Site, item: str, n: int) -> None:
+    browser = await site.browser()
+    await browser.say(type="press", id=3, item=item, n=n)
+    error = await browser.hear("error")
+    assert (error["code"], error["id"]) == ("bad_tally", 3)
+
+
+async def test_bad_token_leaves_the_connection_its_fresh_visitor(site: Site) -> None:
+    browser = await site.browser()
+    fresh = site.client.app[keys.DESK].tokens.verify((await browser.hear("hello"))["token"])
+    await browser.say(type="hello", token="stolen.token", tab="t")
+    assert (await browser.hear())["code"] == "bad_token"
+    await browser.say(type="press", id=1, item="once:a", n=1)
+    await browser.hear("pressed")
+    assert site.engine.presses[0].actor == fresh + bytes(6)
+
+
+async def test_too_many_items(site: Site) -> None:
+    browser = await site.browser()
+    await browser.say(type="watch", items=[f"tap:{number}" for number in range(100)])
+    await browser.hear("mine")
+    await browser.say(type="watch", items=["tap:0"])
+    await browser.hear("mine")
+    await browser.say(type="watch", items=["tap:100"])
+    assert (await browser.hear("error"))["code"] == "too_many_items"
+    await browser.say(type="unwatch", items=["tap:0", "tap:never"])
+    await browser.say(type="watch", items=["tap:100"])
+    assert (await browser.hear("counts"))["counts"] == {"tap:100": 0}
+
+
+async def test_rate_limited_and_partial_grants_say_when_to_send_again(make_site: MakeSite) -> None:
+    site = await make_site(LIKE_PRESS_RATE="0.1", LIKE_PRESS_BURST="10")
+    browser = await site.browser()
+    await browser.say(type="press", id=1, item="tap:home", n=25)
+    partly = await browser.hear("pressed")
+    assert partly["n"] == 10
+    assert partly["retry_after"] == pytest.approx(100, abs=2)
+    await browser.say(type="press", id=2, item="tap:home", n=25)
+    error = await browser.hear("error")
+    assert (error["code"], error["id"]) == ("rate_limited", 2)
+    assert error["retry_after"] == pytest.approx(10, abs=2)
+
+
+async def test_read_only(site: Site) -> None:
+    site.engine.is_read_only = True
+    browser = await site.browser()
+    await browser.say(type="press", id=2, item="tap:home", n=1)
+    error = await browser.hear("error")
+    assert (error["code"], error["id"]) == ("read_only", 2)
+    assert error["retry_after"] > 0
+
+
+async def test_reset_is_told_after_the_new_generation(site: Site) -> None:
+    browser = await site.browser()
+    site.engine.reset("tap:home")
+    await browser.hear("hello")
+    await browser.say(type="press", id=2, item="tap:home", gen=0, n=7)
+    assert await browser.hear() == {"type": "mine", "tallies": {"tap:home": {"gen": 1, "n": 0}}}
+    error = await browser.hear()
+    assert (error["code"], error["id"]) == ("reset", 2)
+
+
+async def test_behind(site: Site) -> None:
+    browser = await site.browser()
+    await browser.say(type="press", id=2, item="tap:home", gen=1, n=7)
+    error = await browser.hear("error")
+    assert (error["code"], error["id"]) == ("behind", 2)
+    assert error["retry_after"] > 0
+
+
+async def test_one_who_keeps_talking_nonsense_is_sent_away(site: Site) -> None:
+    browser = await site.browser()
+    for _ in range(21):
+        await browser.socket.send_str("nonsense")
+    assert await browser.closed_with() == 4500
+
+
+async def test_a_giant_frame_closes_with_1009(site: Site) -> None:
+    browser = await site.browser()
+    await browser.socket.send_str('{"type":"ping","padding":"' + "x" * 4096 + '"}')
+    assert await browser.closed_with() == 1009
+
+
+async def test_a_binary_frame_closes_with_1003(site: Site) -> None:
+    browser = await site.browser()
+    await browser.socket.send_bytes(b'{"type":"ping"}')
+    assert await browser.closed_with() == 1003
+
+
+async def test_a_frame_that_is_not_utf8_closes_with_1007(site: Site) -> None:
+    browser = await site.browser()
+    await browser.socket.send_frame(b'{"type":"\xff"}', aiohttp.WSMsgType.TEXT)
+    assert await browser.closed_with() == 1007
+
+
+@pytest.mark.parametrize("origin", ["null", "https://evil.example", "http://", "http://[", "file://"])
+async def test_a_forbidden_origin_is_accepted_and_closed_with_4502(site: Site, origin: str) -> None:
+    browser = await site.browser(Origin=origin)
+    assert await browser.closed_with() == 4502
+
+
+async def test_own_and_listed_origins_may_go_live(make_site: MakeSite) -> None:
+    site = await make_site(LIKE_ALLOWED_ORIGINS="https://Blog.example,http://localhost:3000")
+    own = f"http://{site.client.host}:{site.client.port}"
+    for origin in (own, own.upper(), "https://blog.example", "http://localhost:3000"):
+        assert (await (await site.browser(Origin=origin)).hear())["type"] == "hello"
+
+
+async def test_a_silent_browser_is_closed_with_4003_and_a_pinging_one_is_not(site: Site) -> None:
+    silent, pinging = await site.browser(), await site.browser()
+    await silent.hear("hello")
+    await pinging.hear("hello")
+    await pinging.say(type="ping")
+    await pinging.hear("pong")
+    connections = site.client.app[keys.LIVE]
+    now = asyncio.get_running_loop().time()
+    heard = sorted(connection.heard_at for connection in connections._sessions)
+    connections.close_silent(heard[0] + live.SILENCE_S + (heard[1] - heard[0]) / 2)
+    assert heard[1] <= now
+    assert await silent.closed_with() == 4003
+    await pinging.say(type="ping")
+    assert (await pinging.hear())["type"] == "pong"
+
+
+async def test_leaving_is_told_with_spread_delays_and_who_stays_is_closed_with_4001(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "LEAVING_PER_S", 10)
+    browsers = [await site.browser() for _ in range(4)]
+    for browser in browsers:
+        await browser.hear("hello")
+    leaving = asyncio.create_task(site.client.app[keys.LIVE].leave())
+    delays = [(await browser.hear("leaving"))["after"] for browser in browsers]
+    assert sorted(delays) == [0.0, 0.1, 0.2, 0.3]
+    assert [await browser.closed_with() for browser in browsers] == [4001] * 4
+    await leaving
+
+
+async def test_nobody_is_waited_for_once_all_have_left(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "LEAVING_GRACE_S", 60.0)
+    browser = await site.browser()
+    await browser.hear("hello")
+    leaving = asyncio.create_task(site.client.app[keys.LIVE].leave())
+    await browser.hear("leaving")
+    await browser.socket.close()
+    await asyncio.wait_for(leaving, 5)
+
+
+async def test_who_comes_to_a_leaving_node_is_sent_on(site: Site) -> None:
+    await site.client.app[keys.LIVE].leave()
+    assert await (await site.browser()).closed_with() == 4001
+
+
+async def test_a_node_without_the_old_secret_refuses_its_tokens(make_site: MakeSite) -> None:
+    site = await make_site()
+    browser = await site.browser()
+    await browser.say(type="hello", token=Tokens([b"another cluster's key"]).sign(bytes(10)))
+    assert (await browser.hear("error"))["code"] == "bad_token"
+
+
+async def test_a_gone_browser_is_forgotten(site: Site) -> None:
+    browser = await site.browser()
+    await browser.say(type="watch", items=["tap:home"])
+    await browser.hear("mine")
+    assert site.engine.watchers == 1
+    await browser.socket.close()
+    await until(lambda: site.engine.forgotten and not site.engine.watchers)
+    assert site.metric("like_connections") == 0
+
+
+async def test_a_client_that_asks_faster_than_the_engine_commits_is_not_read_from(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "UNANSWERED_MAX", 10)
+    site.engine.is_holding = True
+    browser = await site.browser()
+    for n in range(1, 31):
+        await browser.say(type="press", id=n, item="tap:home", n=n)
+    await until(lambda: len(site.engine.presses) > 10)
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert len(site.engine.presses) == 11
+    site.engine.is_holding = False
+    site.engine.commit()
+    while (await browser.hear("pressed"))["n"] < 30:
+        pass
+
+
+async def test_a_plain_request_to_live_is_told_to_upgrade(site: Site) -> None:
+    async with site.client.get("/live") as answer:
+        assert answer.status == 426
+        assert (await answer.json(content_type="application/problem+json"))["status"] == 426
+
+
+def test_messages_of_the_node_are_whole_frames_of_any_length() -> None:
+    for length in (1, 125, 126, 65535, 65536):
+        frame = wire.frame(wire.Error(code="x", message="y" * length))
+        assert frame[0] == 0x81
+        assert frame.endswith(b'"}')
