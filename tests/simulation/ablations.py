@@ -1,0 +1,135 @@
+"""Each replication rule switched off, by name: a context in which the core breaks just that rule.
+
+The rules themselves have no switch; what stands here replaces the few lines that keep one.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from cluster.core import merge as merging
+from cluster.core.events import Asked
+from cluster.core.merge import Adoption, Outcome, Range
+from cluster.core.replica import Replica, Session
+from cluster.core.rows import Row
+from cluster.core.wire import End, Pull, above
+from tests.simulation.disk import Disk
+from tests.simulation.node import SimNode
+from tests.simulation.visitors import Visitor
+
+Merging: Any = merging._Merging  # the ablations replace single methods of it
+Switch = Callable[[pytest.MonkeyPatch], None]
+ABLATIONS: dict[str, Switch] = {}
+
+
+def ablation(rule: str) -> Callable[[Switch], Switch]:
+    """Register what switches this rule off."""
+
+    def register(switch: Switch) -> Switch:
+        ABLATIONS[rule] = switch
+        return switch
+
+    return register
+
+
+@contextmanager
+def switched_off(rule: str) -> Iterator[None]:
+    """Break this rule for a while."""
+    with pytest.MonkeyPatch.context() as patch:
+        ABLATIONS[rule](patch)
+        yield
+
+
+@ablation("R1 origin")
+def read_the_origin_back_from_disk(patch: pytest.MonkeyPatch) -> None:
+    start = SimNode.start
+
+    def start_as_before(self: SimNode, origin: bytes | None = None) -> None:
+        start(self, getattr(self, "origin", None))
+
+    patch.setattr(SimNode, "start", start_as_before)
+
+
+@ablation("R4 range push")
+def raise_the_head_over_a_gap(patch: pytest.MonkeyPatch) -> None:
+    def take_range(self: Any, offer: Range) -> None:
+        self.rows(offer)
+        self.raise_head(offer.origin, offer.to)
+
+    patch.setattr(Merging, "range", take_range)
+
+
+@ablation("R5 base")
+def answer_above_what_the_peer_once_had(patch: pytest.MonkeyPatch) -> None:
+    remembered: dict[str, dict[bytes, int]] = {}
+    receive = Replica._take
+
+    def take(self: Replica, link: int, session: Session, message: Any, now: float) -> None:
+        receive(self, link, session, message, now)
+        remembered.setdefault(session.peer.name, {}).update(
+            {o: max(h, remembered.get(session.peer.name, {}).get(o, 0)) for o, h in session.heads.items()}
+        )
+
+    def asked(self: Replica, link: int, session: Session, message: Pull) -> None:
+        base = remembered.get(session.peer.name, {})
+        self.events.append(Asked(link, message.id, base, above(self.heads, session.heads), self.ring.since(base)))
+
+    patch.setattr(Replica, "_take", take)
+    patch.setattr(Replica, "_asked", asked)
+
+
+@ablation("R5 heads before pages")
+def take_the_heads_after_the_pages(patch: pytest.MonkeyPatch) -> None:
+    send_end = SimNode._send_end
+
+    def send_new_end(self: SimNode, asked: Asked) -> None:
+        heads = above(self.replica.heads, asked.base)
+        send_end(self, Asked(asked.link, asked.id, asked.base, heads, asked.rows))
+
+    patch.setattr(SimNode, "_send_end", send_new_end)
+
+
+@ablation("R5 open question")
+def adopt_an_answer_to_an_old_question(patch: pytest.MonkeyPatch) -> None:
+    def end(self: Replica, session: Session, message: End) -> None:
+        self._offer(Adoption({}, message.heads))
+
+    patch.setattr(Replica, "_end", end)
+
+
+@ablation("R5 floor of the ring")
+def begin_the_ring_at_the_heads(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Disk, "floor", lambda self: dict(self.heads))
+
+
+@ablation("R6 total order")
+def keep_the_first_of_two_equals(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Row, "rank", property(lambda self: (self.gen, self.n)))
+
+
+@ablation("R7 relay")
+def never_ask_again(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Replica, "look", lambda self, now, pick: None)
+
+
+@ablation("R8 presser owns n")
+def say_one_more(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Visitor, "_make_press", lambda self, key: merging.Press(key[0], key[1]))
+
+
+@ablation("R9 no-op")
+def acknowledge_a_no_op_at_once(patch: pytest.MonkeyPatch) -> None:
+    def rest_on(self: Any, held: Row) -> Outcome:
+        return Outcome(held.gen, held.n, self.sums(held.item).count, b"", 0)
+
+    patch.setattr(Merging, "rest_on", rest_on)
+
+
+@ablation("R9 dead origin")
+def wait_for_an_origin_that_died(patch: pytest.MonkeyPatch) -> None:
+    def rest_on(self: Any, held: Row) -> Outcome:
+        return Outcome(held.gen, held.n, self.sums(held.item).count, held.origin, held.seq)
+
+    patch.setattr(Merging, "rest_on", rest_on)
