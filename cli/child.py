@@ -1,22 +1,26 @@
 """One process of the launcher, started again whenever it ends before it is told to.
 
-Its output goes to its log file. It gets a session of its own, so that Ctrl-C reaches only the launcher, which then
-ends its children in order.
+Its output goes to its log file, made readable, and what is urgent is said to the person as well. It gets a session
+of its own, so that Ctrl-C reaches only the launcher, which then ends its children in order.
 """
 
 import asyncio
 import os
 import signal
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
+
+from cli.log_lines import is_urgent, readable
 
 RESTART_AFTER_MIN_S: Final = 0.5
 RESTART_AFTER_MAX_S: Final = 10.0
 # Who ran so long has recovered: its next end is a new story.
 STEADY_AFTER_S: Final = 30.0
 _TAIL_LINES: Final = 5
-_TAIL_BYTES: Final = 8192
+_LINE_MAX: Final = 65_536
 
 
 class Child:
@@ -33,13 +37,12 @@ class Child:
         say: Callable[[str], None],
     ) -> None:
         self.name = name
-        self.pid: int | None = None
         self._command = command
         self._env = env
         self._log = log
         self._folder = folder
         self._say = say
-        self._log_start = 0
+        self._last_lines: deque[str] = deque(maxlen=_TAIL_LINES)
         self._process: asyncio.subprocess.Process | None = None
         self._is_stopping = asyncio.Event()
 
@@ -59,25 +62,45 @@ class Child:
             wait_s = min(2 * wait_s, RESTART_AFTER_MAX_S)
 
     async def _run_once(self) -> int:
-        with self._log.open("ab") as output:
-            self._log_start = output.tell()
-            self._process = await asyncio.create_subprocess_exec(
+        self._last_lines.clear()
+        # A pipe of our own: `wait` waits for the end of asyncio's, which whatever a child leaves behind keeps open.
+        end_here, end_there = os.pipe()
+        try:
+            self._process = process = await asyncio.create_subprocess_exec(
                 *self._command,
                 env=dict(self._env),
                 cwd=self._folder,
                 stdin=asyncio.subprocess.DEVNULL,
-                stdout=output,
+                stdout=end_there,
                 stderr=asyncio.subprocess.STDOUT,
                 start_new_session=True,
             )
-        self.pid = self._process.pid
+        finally:
+            os.close(end_there)
         # Told to stop while it was being started: nobody else would end it.
         if self._is_stopping.is_set():
-            self._process.terminate()
+            process.terminate()
+        relaying = asyncio.create_task(self._relay(end_here))
         try:
-            return await self._process.wait()
+            code = await process.wait()
         finally:
-            self.pid = None
+            # Whatever it started and left behind would keep its port, and the pipe, open.
+            self.kill_group()
+            await relaying
+        return code
+
+    async def _relay(self, pipe: int) -> None:
+        output = asyncio.StreamReader(limit=_LINE_MAX)
+        with self._log.open("a", encoding="utf-8") as log, os.fdopen(pipe, "rb") as end_here:
+            protocol = asyncio.StreamReaderProtocol(output)
+            await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, end_here)
+            while line := await _read_line(output):
+                told = readable(line.rstrip())
+                self._last_lines.append(told)
+                log.write(f"{told}\n")
+                log.flush()
+                if is_urgent(line):
+                    self._say(f"{self.name}: {told}")
 
     async def _wait(self, wait_s: float) -> None:
         try:
@@ -89,24 +112,34 @@ class Child:
     def stop(self) -> None:
         """SIGTERM, and no restart; `run` returns when it has ended."""
         self._is_stopping.set()
-        self._signal(signal.SIGTERM)
+        if self._process is not None and self._process.returncode is None:
+            self._process.terminate()
 
     def kill(self) -> None:
         """SIGKILL to it and all it started."""
         self._is_stopping.set()
-        if self.pid is not None:
-            os.killpg(self.pid, signal.SIGKILL)
+        self.kill_group()
 
-    def _signal(self, number: signal.Signals) -> None:
-        if self._process is not None and self._process.returncode is None:
-            self._process.send_signal(number)
+    def kill_group(self) -> None:
+        """SIGKILL to the process, where it runs, and to all it started."""
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     def _tail(self) -> str:
-        """The last lines it wrote since it was started, so that nobody has to look for the reason."""
-        with self._log.open("rb") as log:
-            log.seek(max(log.seek(0, os.SEEK_END) - _TAIL_BYTES, self._log_start))
-            lines = log.read().decode(errors="replace").splitlines()[-_TAIL_LINES:]
-        return "".join(f"\n    {line}" for line in lines)
+        """The last lines it wrote, so that nobody has to look for the reason."""
+        return "".join(f"\n    {line}" for line in self._last_lines)
+
+
+async def _read_line(output: asyncio.StreamReader) -> str:
+    """The next line, or the next part of an overlong one; empty at the end."""
+    try:
+        line = await output.readuntil(b"\n")
+    except asyncio.IncompleteReadError as end:
+        line = end.partial
+    except asyncio.LimitOverrunError as overlong:
+        line = await output.readexactly(overlong.consumed)
+    return line.decode(errors="replace")
 
 
 def _cause(code: int) -> str:

@@ -92,9 +92,10 @@ class Commands:
     async def _choose(self, item: str, liked: bool) -> ExitCode:
         await self._until_known(item)
         tally, is_changed = self._session.choose(item, liked=liked)
-        if not is_changed:
+        if not is_changed and not tally.unsaved and not self._screen.is_json:
             self._screen.say(f"{item}: you {'like it already' if liked else 'do not like it'}")
-        return await self._report(tally, int(is_changed)) if is_changed or tally.unsaved else ExitCode.OK
+            return ExitCode.OK
+        return await self._report(tally, int(is_changed))
 
     async def _like_many(self, item: str, command: Command) -> ExitCode:
         if kind_of(item) == "once":
@@ -131,8 +132,13 @@ class Commands:
                 tally = self._session.press(item, due - done)
                 done = due
             await asyncio.sleep(max(PRESS_EVERY_S, started_at + done / per_second - time.monotonic()))
-        await self._session.wait_until_saved(tally, self._patience_s)
+        await self._session.wait_until_saved(tally, self._patience_of_press)
         return tally
+
+    @property
+    def _patience_of_press(self) -> float:
+        """Where no node answered while it was waited for one (`_until_known`), as long again would not help."""
+        return self._patience_s if self._session.was_connected else 0.0
 
     async def _until_known(self, item: str) -> None:
         """Give a node the time to say who we are to it and what it holds; then press, connected or not."""
@@ -143,7 +149,7 @@ class Commands:
 
     async def _report(self, tally: Tally, presses: int) -> ExitCode:
         session = self._session
-        outcome = await session.wait_until_saved(tally, self._patience_s)
+        outcome = await session.wait_until_saved(tally, self._patience_of_press)
         where = Where(session.node, session.copies.get(tally.key, 0))
         self._screen.show_press(tally.item, presses, session.shown(tally.item), outcome, where)
         return self._code_of(outcome)

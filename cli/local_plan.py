@@ -17,6 +17,8 @@ NODES_MAX: Final = 9
 ENTRY_PORT_MAX: Final = 65_535 - 10_100 - NODES_MAX
 _PUBLIC_OFFSET: Final = 10_000
 _CLUSTER_OFFSET: Final = 10_100
+# One address cannot be that of three nodes; and LIKE_ADDRESS is the terminal client's.
+_NOT_FOR_NODES: Final = ("LIKE_CLUSTER_ADVERTISE", "LIKE_ADDRESS")
 
 
 class NodePlan(msgspec.Struct, frozen=True):
@@ -80,7 +82,7 @@ class Plan(msgspec.Struct, frozen=True):
         }
         if "LIKE_SECRET" not in inherited and "LIKE_SECRET_FILE" not in inherited:
             settings["LIKE_SECRET_FILE"] = str(self.secret_file)
-        kept = {name: value for name, value in inherited.items() if name != "LIKE_CLUSTER_ADVERTISE"}
+        kept = {name: value for name, value in inherited.items() if name not in _NOT_FOR_NODES}
         return kept | settings
 
 

@@ -26,7 +26,10 @@ async def prepare_nginx(program: str, plan: Plan, hosts: Sequence[str], configur
     prefix = plan.folder / "nginx"
     prefix.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(configuration, prefix / "nginx.conf")
-    nodes = [f"server {node.address} max_fails=1 fail_timeout=2s;\n" for node in plan.nodes]
+    nodes = [
+        f"server {node.address} max_fails=1 fail_timeout=2s;\nserver {node.address} backup max_fails=0;\n"
+        for node in plan.nodes
+    ]
     (prefix / "nodes.conf").write_text("".join(nodes))
     listens = [f"listen {f'[{host}]' if ':' in host else host}:{plan.port};\n" for host in hosts]
     (prefix / "listen.conf").write_text("".join(listens))

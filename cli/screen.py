@@ -13,7 +13,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from cli.nodes import NodeLine
@@ -42,6 +42,9 @@ class Screen:
         self.is_json = is_json
         self._out = out or Console(highlight=False)
         self._errors = errors or Console(stderr=True, highlight=False)
+        if self.is_lively and self._errors.is_terminal:
+            # Only what this console prints appears above a line that it redraws.
+            self._errors = self._out
 
     @property
     def is_lively(self) -> bool:
@@ -93,14 +96,14 @@ class Screen:
             event = {"event": "notice", "kind": notice.kind, "text": notice.text}
             self._errors.out(msgspec.json.encode(event).decode(), highlight=False)
         else:
-            self._errors.print(Text(f"· {notice.text}", "dim"), soft_wrap=True)
+            self._errors.print(Text(f"· {notice.text}", "dim"), soft_wrap=not self._errors.is_terminal)
 
     def complain(self, text: str, kind: str) -> None:
         """A command could not be done."""
         if self.is_json:
             self._write_json({"event": "error", "kind": kind, "text": text})
         else:
-            self._errors.print(Text(text, "red"), soft_wrap=True)
+            self._errors.print(Text(text, "red"), soft_wrap=not self._errors.is_terminal)
 
     def progress(self, item: str, presses: int) -> "PressProgress | None":
         """A bar for many presses; None where nothing is to be redrawn."""
@@ -114,7 +117,7 @@ class Screen:
         if self.is_json:
             self._write_json(event)
         else:
-            self._out.print(text, soft_wrap=True)
+            self._out.print(text, soft_wrap=not self._out.is_terminal)
 
     def _write_json(self, event: dict[str, object]) -> None:
         self._out.out(msgspec.json.encode(event).decode(), highlight=False)
@@ -126,11 +129,10 @@ class PressProgress:
     def __init__(self, console: Console, item: str, presses: int) -> None:
         self._progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[pressed]:,} of {task.total:,} pressed"),
-            TextColumn("[green]{task.fields[saved]:,} saved"),
+            BarColumn(bar_width=16),
+            TextColumn("{task.fields[pressed]:,} of {task.total:,} pressed, [green]{task.fields[saved]:,} saved"),
             TextColumn("[bold]{task.fields[count]}"),
-            TextColumn("[dim]{task.fields[words]}"),
+            TextColumn("[dim]{task.fields[words]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
             console=console,
             auto_refresh=False,
         )

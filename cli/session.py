@@ -51,9 +51,10 @@ class Session:
         self._counts = Counts()
         self._refusals: dict[str, Outcome] = {}
         self._told: set[str] = set()
-        self._progress_at = 0.0
-        self._limit_told_at = -_LIMIT_NOTICE_EVERY_S
+        self._progress_at = self._limit_told_at = float("-inf")
         self._leave_at: float | None = None
+        self._address = addresses.given
+        self._last = addresses.given
         self._wake = asyncio.Event()
         self._changed = asyncio.Event()
         self._asking: asyncio.Task[None] | None = None
@@ -63,10 +64,9 @@ class Session:
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        tasks = [task for task in (self._task, self._asking) if task is not None]
-        for task in tasks:
+        for task in filter(None, (self._task, self._asking)):
             task.cancel()
-        await asyncio.wait(tasks)
+            await asyncio.wait([task])
 
     # what commands use
 
@@ -80,7 +80,6 @@ class Session:
         return self._address if self.is_connected else self.addresses.given
 
     def watch(self, *items: str) -> None:
-        """Watch these items and no others."""
         self.items = set(items)
         self._wake.set()
 
@@ -94,7 +93,6 @@ class Session:
         return item in self._told
 
     def press(self, item: str, presses: int = 1) -> Tally:
-        """Raises `TallyFullError` if the item takes no more."""
         return self._send(self.presses.press(item, presses))
 
     def choose(self, item: str, *, liked: bool) -> tuple[Tally, bool]:
@@ -146,7 +144,7 @@ class Session:
                 self._say("moving to another node")
                 continue
             except ConnectionEndedError as ended:
-                self._lose(address, ended)
+                self._lose(ended)
                 if ended.is_final:
                     return
             wait_s = self.addresses.wait_s()
@@ -237,8 +235,6 @@ class Session:
                 self._drop("reset", f"{item} was reset", self.presses.reset(item, gen), item)
             case events.Refused(key, code, message):
                 self._refuse(key, code, message)
-            case _:
-                pass
 
     # what the person is told
 
@@ -247,7 +243,8 @@ class Session:
             return
         self._counts.reconnected(now)
         self.addresses.connected()
-        self.node, self._address = node, address
+        self.node = self._last = node
+        self._address = address
         self._progress_at = max(self._progress_at, now)
         self._say(f"connected to {node}")
         if self.was_connected:
@@ -266,11 +263,12 @@ class Session:
         if self.addresses.meet(node.public_address for node in nodes if node.public_address):
             self.presses.remember_addresses(self.addresses.met)
 
-    def _lose(self, address: str, ended: ConnectionEndedError) -> None:
+    def _lose(self, ended: ConnectionEndedError) -> None:
         self.ended = ended if ended.is_final else None
         self._say(str(ended))
         if self.was_connected or ended.is_final:
-            self._tell(Notice("ended" if ended.is_final else "lost", f"{address}: {ended}"))
+            self._tell(Notice("ended" if ended.is_final else "lost", f"{self._last}: {ended}"))
+            self._last = "nobody answers"
 
     def _limited(self, retry_after: float, now: float) -> None:
         self._progress_at = max(self._progress_at, now + retry_after)

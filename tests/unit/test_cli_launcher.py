@@ -1,0 +1,180 @@
+"""The launcher's parts: its plan, its processes, its forwarder, its log lines; without any node."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from cli.child import Child
+from cli.forwarder import Forwarder
+from cli.local_plan import make_plan
+from cli.log_lines import is_urgent, readable
+from tests.support.fake_node import FakeCluster
+from tests.support.ports import free_port
+from tests.support.waiting import wait_for
+
+FOLDER = Path("/srv/like")
+
+
+def test_every_node_knows_all_others_and_shares_one_secret() -> None:
+    plan = make_plan(nodes=3, port=8080, folder=FOLDER)
+    environments = [plan.environment(node, {"PATH": "/bin"}) for node in plan.nodes]
+    assert [env["LIKE_PEERS"] for env in environments] == [
+        "127.0.0.1:18182,127.0.0.1:18183",
+        "127.0.0.1:18181,127.0.0.1:18183",
+        "127.0.0.1:18181,127.0.0.1:18182",
+    ]
+    assert {env["LIKE_SECRET_FILE"] for env in environments} == {"/srv/like/secret"}
+    assert len({env["LIKE_DATA_DIR"] for env in environments}) == 3
+    assert environments[0]["LIKE_PUBLIC_ADDRESS"] == "http://127.0.0.1:18081"
+    assert environments[0]["PATH"] == "/bin"
+
+
+def test_no_port_is_planned_twice() -> None:
+    assert len(make_plan(nodes=9, port=8080, folder=FOLDER).ports()) == 19
+
+
+def test_a_persons_own_settings_reach_the_nodes() -> None:
+    plan = make_plan(nodes=1, port=8080, folder=FOLDER)
+    env = plan.environment(plan.nodes[0], {"LIKE_PRESS_RATE": "0", "LIKE_SECRET": "s" * 32, "LIKE_PORT": "1"})
+    assert (env["LIKE_PRESS_RATE"], env["LIKE_SECRET"], env["LIKE_PORT"]) == ("0", "s" * 32, "18081")
+    assert "LIKE_SECRET_FILE" not in env
+
+
+def test_json_logs_become_lines_for_people() -> None:
+    line = '{"peer":"node2","event":"link.lost","level":"warning","timestamp":"2026-01-02T03:04:05.678901Z"}'
+    assert readable(line) == "03:04:05.678 warning link.lost peer=node2"
+    assert not is_urgent(line)
+    assert is_urgent('{"event":"ledger.failed","level":"error"}')
+
+
+@pytest.mark.parametrize("line", ["", "Traceback (most recent call last):", "{half", '{"a":1}', "[1]"])
+def test_other_lines_stay_as_they_are(line: str) -> None:
+    assert readable(line) == line
+    assert not is_urgent(line)
+
+
+class Shop:
+    """Children with what they say; ended with the test."""
+
+    def __init__(self, folder: Path) -> None:
+        self.said: list[str] = []
+        self.log = folder / "child.log"
+        self._folder = folder
+        self._children: list[tuple[Child, asyncio.Task[None]]] = []
+
+    def start(self, program: str) -> tuple[Child, asyncio.Task[None]]:
+        command = [sys.executable, "-u", "-c", program]
+        child = Child("child", command, env=os.environ, log=self.log, folder=self._folder, say=self.said.append)
+        self._children.append((child, asyncio.create_task(child.run())))
+        return self._children[-1]
+
+    async def end(self) -> None:
+        for child, running in self._children:
+            child.kill()
+            await running
+
+    def lines(self) -> list[str]:
+        return self.log.read_text().splitlines() if self.log.exists() else []
+
+
+@pytest_asyncio.fixture
+async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
+    opened = Shop(tmp_path)
+    yield opened
+    await opened.end()
+
+
+async def test_what_ends_is_started_again_and_its_last_words_are_said(shop: Shop) -> None:
+    shop.start("print('no disk'); raise SystemExit(3)")
+    await wait_for(lambda: len(shop.said) >= 2, 10.0, "two ends")
+    assert shop.said[0] == "child ended (exit code 3); starting it again in 0.5 s\n    no disk"
+    assert "in 1 s" in shop.said[1]
+    assert shop.lines() == ["no disk", "no disk"]
+
+
+async def test_what_is_told_to_stop_is_not_started_again(shop: Shop) -> None:
+    child, running = shop.start("import time; print('up'); time.sleep(60)")
+    await wait_for(lambda: shop.lines() == ["up"], 5.0, "the child to be up")
+    child.stop()
+    await asyncio.wait_for(running, 5.0)
+    assert shop.said == []
+
+
+async def test_what_waits_for_its_restart_stops_at_once(shop: Shop) -> None:
+    child, running = shop.start("raise SystemExit(1)")
+    await wait_for(lambda: shop.said, 5.0, "the end")
+    child.stop()
+    await asyncio.wait_for(running, 0.4)
+
+
+async def test_what_a_killed_child_left_behind_ends_with_it(shop: Shop) -> None:
+    shop.start("import os, time\nif os.fork(): os._exit(1)\nprint(os.getpid())\ntime.sleep(60)")
+    await wait_for(lambda: shop.said, 5.0, "the end, which an open pipe would delay")
+    left = [int(line) for line in shop.lines()]
+    await wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in left), 5.0, "the rest to end")
+
+
+async def test_an_overlong_line_is_no_end(shop: Shop) -> None:
+    shop.start("print('x' * 200_000); print('after')\nimport time; time.sleep(60)")
+    await wait_for(lambda: "after" in shop.lines(), 5.0, "the next line")
+
+
+@pytest_asyncio.fixture
+async def cluster() -> AsyncIterator[FakeCluster]:
+    started = FakeCluster()
+    await started.start(3)
+    yield started
+    await started.end()
+
+
+@pytest_asyncio.fixture
+async def entry(cluster: FakeCluster) -> AsyncIterator[str]:
+    """A forwarder's address."""
+    forwarder = Forwarder([("127.0.0.1", int(node.address.rpartition(":")[2])) for node in cluster.nodes])
+    port = free_port()
+    await forwarder.start(["127.0.0.1"], port)
+    yield f"http://127.0.0.1:{port}"
+    await forwarder.stop()
+
+
+async def greet(entry: str) -> str:
+    """The node that a new WebSocket gets."""
+    async with aiohttp.ClientSession() as http, http.ws_connect(f"{entry}/live") as socket:
+        return str((await socket.receive_json(timeout=5.0))["node"])
+
+
+async def test_consecutive_websockets_get_different_nodes(entry: str) -> None:
+    names = []
+    for _ in range(3):
+        names.append(await greet(entry))
+        async with aiohttp.ClientSession() as http, http.get(f"{entry}/api/nodes") as answer:
+            assert answer.status == 200
+    assert sorted(names) == ["node1", "node2", "node3"]
+
+
+async def test_a_node_that_refuses_is_skipped(cluster: FakeCluster, entry: str) -> None:
+    await cluster.nodes[0].stop()
+    assert {await greet(entry) for _ in range(4)} == {"node2", "node3"}
+
+
+async def test_where_no_node_accepts_that_is_said(cluster: FakeCluster, entry: str) -> None:
+    for node in cluster.nodes:
+        await node.stop()
+    async with aiohttp.ClientSession() as http, http.get(f"{entry}/api/nodes") as answer:
+        assert answer.status == 503
+        assert "Try again" in await answer.text()
+
+
+async def test_the_end_of_a_node_ends_its_connections(cluster: FakeCluster, entry: str) -> None:
+    async with aiohttp.ClientSession() as http, http.ws_connect(f"{entry}/live") as socket:
+        await socket.receive_json(timeout=5.0)
+        for node in cluster.nodes:
+            await node.stop()
+        ended = await socket.receive(timeout=5.0)
+        assert ended.type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR, aiohttp.WSMsgType.CLOSE)
