@@ -116,17 +116,18 @@ class Session:
         self._read(wanted, self._deliver_watched)
 
     def _read(self, items: Sequence[str], deliver: Callable[[Sequence[str], Snapshot], None]) -> None:
-        """Deliver these items and this session's tallies of them, unless it is somebody else by then."""
-        visitor, tab = self._watcher.visitor, self._tab
+        """Deliver these items and this session's tallies of them."""
 
         def answered(snapshot: Snapshot) -> None:
             self.unanswered -= 1
-            if not self._has_ended and (visitor, tab) == (self._watcher.visitor, self._tab):
+            if not self._has_ended:
                 deliver(items, snapshot)
 
         self.unanswered += 1
-        tallies = [(item, actor_of(item, visitor, tab)) for item in items]
-        self._desk.engine.read(items, tallies, answered)
+        self._desk.engine.read(items, [(item, self._actor(item)) for item in items], answered)
+
+    def _actor(self, item: str) -> bytes:
+        return actor_of(item, self._watcher.visitor, self._tab)
 
     def _deliver_watched(self, items: Sequence[str], snapshot: Snapshot) -> None:
         self._desk.hub.learn(snapshot.items)
@@ -137,13 +138,16 @@ class Session:
             self._deliver_mine(watched, snapshot)
 
     def _deliver_mine(self, items: Iterable[str], snapshot: Snapshot) -> None:
+        """What was read for somebody else, whom this session was when it asked, is left out."""
         mine = {}
         for item in items:
-            tally = snapshot.tallies[item, actor_of(item, self._watcher.visitor, self._tab)]
-            # A tally of an older generation counts no more: 0 of the item's own is what the client can build on.
-            is_current = tally.gen >= snapshot.items[item].gen
-            mine[item] = wire.MyTally(snapshot.items[item].gen, tally.n if is_current else 0)
-        self._outlet.send(wire.frame(wire.Mine(mine)))
+            tally = snapshot.tallies.get((item, self._actor(item)))
+            if tally is not None:
+                gen = snapshot.items[item].gen
+                # A tally of an older generation counts no more: 0 of the item's own is what the client builds on.
+                mine[item] = wire.MyTally(gen, tally.n if tally.gen >= gen else 0)
+        if mine:
+            self._outlet.send(wire.frame(wire.Mine(mine)))
 
     def _press(self, wish: wire.PressWish) -> None:
         if not is_pressable(wish.item):

@@ -1,0 +1,233 @@
+"""The hub: one encoding per item, one write per watcher, the newest count only, and slow watchers."""
+
+import pytest
+
+from app import hub as hub_module
+from app import wire
+from app.hub import SLOW_BYTES, SLOW_S, Hub, Watcher
+from app.metrics import Metrics
+from cluster.surface import Changed, ItemState, Tally
+from tests.unit.fakes import FakeClock, FakeOutlet
+
+VISITOR = b"0123456789"
+OTHER = b"9876543210"
+
+
+class Hall:
+    """A hub, its clock, and how many watchers it reported."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.reported: list[int] = []
+        self.metrics = Metrics()
+        self.hub = Hub(self.metrics, self.clock, self.reported.append)
+
+    def watcher(self, *items: str, visitor: bytes = VISITOR) -> tuple[Watcher, FakeOutlet]:
+        outlet = FakeOutlet()
+        watcher = Watcher(outlet, visitor)
+        self.hub.add(watcher)
+        self.hub.watch(watcher, items)
+        self.hub.learn({item: ItemState() for item in items})
+        return watcher, outlet
+
+    def change(self, gen: int = 0, **counts: int) -> None:
+        self.hub.on_changed(Changed({f"tap:{name}": ItemState(gen, count) for name, count in counts.items()}, {}))
+
+    def tally(self, item: str, visitor: bytes, n: int, gen: int = 0) -> None:
+        self.hub.on_changed(Changed({}, {(item, visitor + bytes(6)): Tally(gen, n)}))
+
+
+@pytest.fixture
+def hall() -> Hall:
+    return Hall()
+
+
+async def test_many_commits_in_one_interval_are_one_write_with_the_newest_count(hall: Hall) -> None:
+    _, outlet = hall.watcher("tap:a")
+    for count in range(1, 101):
+        hall.change(a=count)
+    await hall.hub.push()
+    assert len(outlet.pushes) == 1
+    assert outlet.messages() == [{"type": "counts", "counts": {"tap:a": 100}}]
+
+
+async def test_a_watcher_of_several_changed_items_gets_one_write(hall: Hall) -> None:
+    _, outlet = hall.watcher("tap:a", "tap:b", "tap:c")
+    hall.change(a=1, b=2)
+    await hall.hub.push()
+    assert len(outlet.pushes) == 1
+    counts = {item: count for message in outlet.messages() for item, count in message["counts"].items()}
+    assert counts == {"tap:a": 1, "tap:b": 2}
+
+
+async def test_an_item_is_encoded_once_for_all_its_watchers(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+    outlets = [hall.watcher("tap:a")[1] for _ in range(5)]
+    encoded: list[object] = []
+    frame = wire.frame
+    monkeypatch.setattr(wire, "frame", lambda message: encoded.append(message) or frame(message))
+    hall.change(a=1)
+    await hall.hub.push()
+    assert len(encoded) == 1
+    assert all(len(outlet.pushes) == 1 for outlet in outlets)
+
+
+async def test_nothing_is_written_to_who_watches_something_else(hall: Hall) -> None:
+    _, outlet = hall.watcher("tap:b")
+    hall.change(a=1)
+    await hall.hub.push()
+    assert not outlet.pushes
+
+
+async def test_a_count_that_is_the_same_is_not_pushed_again(hall: Hall) -> None:
+    _, outlet = hall.watcher("tap:a")
+    hall.change(a=1)
+    await hall.hub.push()
+    hall.change(a=1)
+    await hall.hub.push()
+    assert len(outlet.pushes) == 1
+
+
+async def test_an_unwatched_item_is_forgotten(hall: Hall) -> None:
+    watcher, outlet = hall.watcher("tap:a")
+    hall.change(a=1)
+    hall.hub.unwatch(watcher, ["tap:a", "tap:never"])
+    await hall.hub.push()
+    assert not outlet.pushes
+    assert not hall.hub._items
+
+
+async def test_a_later_change_wins_over_an_earlier_snapshot(hall: Hall) -> None:
+    watcher, outlet = Watcher(FakeOutlet(), VISITOR), None
+    outlet = watcher.outlet
+    hall.hub.add(watcher)
+    hall.hub.watch(watcher, ["tap:a"])
+    hall.hub.learn({"tap:a": ItemState(0, 5)})
+    hall.change(a=6)
+    await hall.hub.push()
+    assert isinstance(outlet, FakeOutlet)
+    assert outlet.messages()[0]["counts"] == {"tap:a": 6}
+
+
+async def test_a_slow_watcher_is_skipped_and_gets_the_newest_number_when_it_has_drained(hall: Hall) -> None:
+    _, slow = hall.watcher("tap:a", "tap:b")
+    _, quick = hall.watcher("tap:a")
+    slow.backlog = SLOW_BYTES + 1
+    for count in (1, 2, 3):
+        hall.change(a=count, b=count)
+        await hall.hub.push()
+    assert (len(slow.pushes), len(quick.pushes)) == (0, 3)
+    slow.backlog = SLOW_BYTES
+    hall.hub.look_after_slow()
+    counts = {item: count for message in slow.messages() for item, count in message["counts"].items()}
+    assert counts == {"tap:a": 3, "tap:b": 3}
+    assert len(slow.pushes) == 1
+    hall.change(a=4)
+    await hall.hub.push()
+    assert slow.messages() == [{"type": "counts", "counts": {"tap:a": 4}}]
+
+
+async def test_a_watcher_that_stays_slow_is_closed_with_4002(hall: Hall) -> None:
+    _, slow = hall.watcher("tap:a")
+    slow.backlog = SLOW_BYTES + 1
+    hall.change(a=1)
+    await hall.hub.push()
+    hall.clock.now += SLOW_S
+    hall.hub.look_after_slow()
+    assert slow.closed_with is None
+    hall.clock.now += 0.001
+    hall.hub.look_after_slow()
+    assert slow.closed_with == 4002
+
+
+async def test_a_slow_watcher_that_went_away_is_nobodys_business(hall: Hall) -> None:
+    watcher, slow = hall.watcher("tap:a")
+    slow.backlog = SLOW_BYTES + 1
+    hall.change(a=1)
+    await hall.hub.push()
+    hall.hub.remove(watcher)
+    hall.clock.now += 2 * SLOW_S
+    hall.hub.look_after_slow()
+    assert slow.closed_with is None
+    assert not hall.hub._slow
+
+
+@pytest.mark.parametrize("item", ["once:a", "clap:a"])
+async def test_my_tally_goes_to_every_watching_tab_of_mine_and_to_nobody_else(hall: Hall, item: str) -> None:
+    mine = [hall.watcher(item)[1] for _ in range(2)]
+    _, elsewhere = hall.watcher("once:other")
+    _, stranger = hall.watcher(item, visitor=OTHER)
+    hall.tally(item, VISITOR, 3)
+    await hall.hub.push()
+    for outlet in mine:
+        assert outlet.messages() == [{"type": "mine", "tallies": {item: {"gen": 0, "n": 3}}}]
+    assert not elsewhere.sent
+    assert not stranger.sent
+
+
+async def test_taps_of_another_tab_are_not_mine(hall: Hall) -> None:
+    _, outlet = hall.watcher("tap:a")
+    hall.tally("tap:a", VISITOR, 3)
+    await hall.hub.push()
+    assert not outlet.sent
+
+
+async def test_mine_and_counts_leave_in_one_write(hall: Hall) -> None:
+    _, outlet = hall.watcher("once:a")
+    hall.hub.on_changed(Changed({"once:a": ItemState(0, 1)}, {("once:a", VISITOR + bytes(6)): Tally(0, 1)}))
+    await hall.hub.push()
+    assert len(outlet.pushes) == 1
+    assert [message["type"] for message in outlet.messages()] == ["mine", "counts"]
+
+
+async def test_a_reset_tells_every_watcher_that_its_tally_is_0_in_the_new_generation(hall: Hall) -> None:
+    outlets = [hall.watcher("tap:a", visitor=visitor)[1] for visitor in (VISITOR, OTHER)]
+    hall.change(gen=1, a=0)
+    await hall.hub.push()
+    for outlet in outlets:
+        mine, counts = outlet.messages()
+        assert mine == {"type": "mine", "tallies": {"tap:a": {"gen": 1, "n": 0}}}
+        assert counts == {"type": "counts", "counts": {"tap:a": 0}}
+
+
+async def test_a_tally_of_the_new_generation_wins_over_the_reset(hall: Hall) -> None:
+    _, outlet = hall.watcher("once:a")
+    tallies = {("once:a", VISITOR + bytes(6)): Tally(1, 1)}
+    hall.hub.on_changed(Changed({"once:a": ItemState(1, 1)}, tallies))
+    await hall.hub.push()
+    assert outlet.messages()[0]["tallies"] == {"once:a": {"gen": 1, "n": 1}}
+
+
+async def test_another_visitor_does_not_inherit_what_was_owed(hall: Hall) -> None:
+    watcher, outlet = hall.watcher("once:a")
+    hall.tally("once:a", VISITOR, 1)
+    hall.hub.set_visitor(watcher, OTHER)
+    await hall.hub.push()
+    assert not outlet.sent
+    hall.tally("once:a", OTHER, 5)
+    await hall.hub.push()
+    assert outlet.messages()[0]["tallies"] == {"once:a": {"gen": 0, "n": 5}}
+
+
+async def test_a_push_to_many_lets_others_have_their_turn(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub_module, "WRITES_PER_TURN", 2)
+    watchers = [hall.watcher("tap:a") for _ in range(5)]
+    hall.change(a=1)
+    push = hall.hub.push()
+    push.send(None)
+    written = [outlet for _, outlet in watchers if outlet.pushes]
+    assert len(written) == 2
+    for watcher, outlet in watchers:
+        if outlet not in written:
+            hall.hub.remove(watcher)
+    with pytest.raises(StopIteration):
+        while True:
+            push.send(None)
+    assert sum(len(outlet.pushes) for _, outlet in watchers) == 2
+
+
+def test_the_number_of_watchers_is_reported(hall: Hall) -> None:
+    watcher, _ = hall.watcher("tap:a")
+    hall.watcher("tap:a")
+    hall.hub.remove(watcher)
+    assert hall.reported == [1, 2, 1]
+    assert not hall.hub._visitors[VISITOR] - set(hall.hub._items["tap:a"].watchers)
