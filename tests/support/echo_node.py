@@ -3,8 +3,10 @@
     python -m tests.support.echo_node NAME PORT
 
 `/live` accepts any handshake and says its name in the first frame; with `?refuse` it answers 403 instead.
+`/readyz` answers 200 or, between `POST /unready` and `POST /ready`, 503.
 """
 
+import asyncio
 import sys
 
 from aiohttp import web
@@ -21,6 +23,23 @@ async def _live(request: web.Request) -> web.StreamResponse:
     return socket
 
 
+_is_ready = web.AppKey("is_ready", asyncio.Event)
+
+
+async def _readyz(request: web.Request) -> web.Response:
+    return web.Response(status=200 if request.app[_is_ready].is_set() else 503)
+
+
+async def _ready(request: web.Request) -> web.Response:
+    request.app[_is_ready].set()
+    return web.Response()
+
+
+async def _unready(request: web.Request) -> web.Response:
+    request.app[_is_ready].clear()
+    return web.Response()
+
+
 async def _echo(request: web.Request) -> web.Response:
     headers = {name.lower(): value for name, value in request.headers.items()}
     seen = {
@@ -35,5 +54,10 @@ async def _echo(request: web.Request) -> web.Response:
 
 if __name__ == "__main__":
     app = web.Application()
-    app.add_routes([web.get("/live", _live), web.route("*", "/{path:.*}", _echo)])
+    app[_is_ready] = asyncio.Event()
+    app[_is_ready].set()
+    app.add_routes([web.get("/live", _live), web.get("/readyz", _readyz)])
+    app.add_routes(
+        [web.post("/ready", _ready), web.post("/unready", _unready), web.route("*", "/{path:.*}", _echo)]
+    )
     web.run_app(app, host="127.0.0.1", port=int(sys.argv[2]), print=None, shutdown_timeout=0.1)

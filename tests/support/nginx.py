@@ -80,7 +80,10 @@ class Nginx:
             assert text in configuration, f"{text!r} is no longer in nginx.conf"
             configuration = configuration.replace(text, replacement)
         (self.prefix / "nginx.conf").write_text(configuration)
-        nodes = [f"server {upstream} max_fails=1 fail_timeout=2s;\n" for upstream in self._upstreams]
+        nodes = [
+            f"server {upstream} max_fails=1 fail_timeout=2s;\nserver {upstream} backup max_fails=0;\n"
+            for upstream in self._upstreams
+        ]
         (self.prefix / "nodes.conf").write_text("".join(nodes))
         (self.prefix / "listen.conf").write_text(f"listen 127.0.0.1:{self.port};\n")
 

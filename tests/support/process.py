@@ -26,6 +26,10 @@ class Process:
             )  # fmt: skip
 
     @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    @property
     def is_running(self) -> bool:
         return self._child.poll() is None
 
