@@ -1,0 +1,105 @@
+// @ts-check
+/**
+ * What a node says about counts, tallies and presses, and what the page makes of it. No page, no socket.
+ *
+ * @typedef {import("./visitor.js").Message} Message
+ * @typedef {import("./presser.js").Presser} Presser
+ * @typedef {import("./tally.js").Tally} Tally
+ */
+
+import { belongsToVisitor } from "./items.js";
+import { answered, heard, learned } from "./tally.js";
+
+/** After so many `behind` in a row the node is right: the generation we know was never made. */
+const BEHINDS_MAX = 15;
+
+/** @type {Record<string, (presser: Presser, message: Message) => void>} */
+const HEAR = { counts: hearCounts, mine: hearMine, pressed: hearPressed, error: hearRefusal };
+
+/** @param {Presser} presser @param {Message} message */
+export function hear(presser, message) {
+  HEAR[message.type]?.(presser, message);
+  presser.onChange();
+}
+
+/** @param {Presser} presser @param {Message} message */
+function hearCounts({ tallies }, { counts }) {
+  for (const [item, count] of Object.entries(counts)) tallies.hearCount(item, /** @type {number} */ (count));
+}
+
+/** @param {Presser} presser @param {Message} message */
+function hearMine(presser, message) {
+  for (const [item, mine] of Object.entries(message.tallies)) {
+    presser.tallies.counters.get(item)?.hearGen(mine.gen);
+    const tally = presser.current(item);
+    // Before our hello is answered, `mine` of a tap speaks of a tab that the node chose: only its gen is news.
+    const isOwn = belongsToVisitor(item) || presser.visitor.knownTab === presser.visitor.tab;
+    if (isOwn) hearTally(presser, tally, mine);
+    else if (mine.gen > tally.kept.gen) hearTally(presser, tally, { gen: mine.gen, n: 0 });
+  }
+}
+
+/** @param {Presser} presser @param {Tally} tally @param {{gen: number, n: number}} mine */
+function hearTally(presser, tally, mine) {
+  if (mine.gen > tally.kept.gen) Object.assign(tally, { asked: 0, learned: mine.n });
+  if (mine.gen >= tally.kept.gen) tally.committed = mine.n;
+  presser.change(tally, (kept) => {
+    const known = heard(tally.item, kept, mine);
+    // Made elsewhere, and nothing of ours is open: not ours to call waiting.
+    if (known.n === mine.n && kept.n < mine.n && kept.n <= Math.max(kept.saved, tally.learned)) tally.learned = mine.n;
+    return known;
+  });
+}
+
+/** @param {Presser} presser @param {Message} message */
+function hearPressed(presser, message) {
+  const { id, gen, n, copies, wanted } = message;
+  const flight = presser.inFlight.get(id);
+  if (!flight) return;
+  const { tally } = flight;
+  presser.isReadOnly = false;
+  tally.behinds = 0;
+  count(presser, tally, message);
+  if (copies >= wanted) land(presser, tally, id);
+  presser.change(tally, (kept) => answered(tally.item, kept, { gen, n, copies, wanted }));
+  if (gen === flight.gen && n < flight.n) presser.retry(tally, message.retry_after);
+}
+
+/**
+ * The count of an answer is news only the first time: the second, when the copies exist, tells an older one again.
+ * @param {Presser} presser @param {Tally} tally @param {Message} message
+ */
+function count({ tallies }, tally, { item, gen, n, count }) {
+  if (gen < tally.kept.gen || n <= tally.committed) return;
+  tally.committed = n;
+  tallies.hearCount(item, count);
+}
+
+/** This was the last answer for this tally up to this id. @param {Presser} presser @param {Tally} tally @param {number} id */
+function land({ inFlight }, tally, id) {
+  for (const [other, flight] of inFlight) if (flight.tally === tally && other <= id) inFlight.delete(other);
+}
+
+/** @param {Presser} presser @param {Message} message */
+function hearRefusal(presser, { id, code, retry_after }) {
+  const flight = presser.inFlight.get(id);
+  presser.inFlight.delete(id);
+  if (!flight || flight.tally.kept.gen !== flight.gen) return;
+  const { tally } = flight;
+  presser.isReadOnly = code === "read_only";
+  tally.behinds = code === "behind" ? tally.behinds + 1 : 0;
+  const isLater = ["behind", "rate_limited", "read_only"].includes(code);
+  if (isLater && tally.behinds < BEHINDS_MAX) presser.retry(tally, retry_after);
+  else drop(presser, tally, flight.gen);
+}
+
+/**
+ * The node will never take this: a tally of an old generation, or one it finds wrong. Start from the node's.
+ * @param {Presser} presser @param {Tally} tally @param {number} gen
+ */
+function drop(presser, tally, gen) {
+  const node = presser.tallies.counters.get(tally.item)?.nodeGen ?? gen;
+  Object.assign(tally, { committed: 0, asked: 0, behinds: 0 });
+  tally.kept = learned(node, 0);
+  presser.change(tally, (kept) => (kept.gen === gen ? learned(node, 0) : kept));
+}

@@ -1,0 +1,130 @@
+// @ts-check
+/**
+ * One live connection to whichever node answers, for as long as the page lives.
+ *
+ * 1. A socket is given up 5 s after dialling without a hello, and 3 s after a ping without any frame: a half-open
+ *    socket looks open to a browser.
+ * 2. It comes back by itself, with full jitter (`timing.js`), and at once when there is reason to hope: `wake`.
+ * 3. After a final close code it stays away until the page is loaded again.
+ */
+
+import { HELLO_MS, PONG_MS, QUIET_HIDDEN_MS, QUIET_MS, STEADY_MS, isFinal, retryDelay } from "./timing.js";
+
+/**
+ * @typedef {import("./visitor.js").Message} Message
+ * @typedef {"connecting" | "live" | "leaving" | "offline" | "stopped"} StateName
+ * @typedef {{name: StateName, node: string, code: number}} State
+ * @typedef {{onOpen: () => void, onClose: () => void, onMessage: (message: Message) => void, onState: () => void}} Handlers
+ */
+
+export class Connection {
+  /** @type {State} */
+  state = { name: "connecting", node: "", code: 0 };
+  /** @type {WebSocket | null} */
+  #socket = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} to dial */
+  #dialTimer;
+  /** @type {ReturnType<typeof setTimeout> | undefined} to doubt the socket */
+  #doubtTimer;
+  #attempt = 0;
+  #liveSince = Infinity;
+
+  /** @param {string} url @param {Handlers} handlers */
+  constructor(url, handlers) {
+    this.url = url;
+    this.handlers = handlers;
+  }
+
+  get isOpen() {
+    return this.#socket?.readyState === WebSocket.OPEN;
+  }
+
+  /** @param {Message} message */
+  send(message) {
+    if (this.isOpen) this.#socket?.send(JSON.stringify(message));
+  }
+
+  /** Dial now, whatever is under way. */
+  dial() {
+    this.hangUp();
+    const socket = new WebSocket(this.url);
+    this.#socket = socket;
+    this.#doubtTimer = setTimeout(() => this.#lose(), HELLO_MS);
+    socket.onopen = () => this.handlers.onOpen();
+    socket.onmessage = ({ data }) => this.#hear(JSON.parse(data));
+    socket.onclose = ({ code }) => this.#lose(code);
+  }
+
+  /** Leave without coming back: another dial follows, or the page goes to the back-forward cache. */
+  hangUp() {
+    clearTimeout(this.#dialTimer);
+    this.#dialTimer = undefined;
+    this.#letGo();
+    if (this.state.name !== "offline") this.#become("connecting");
+  }
+
+  /** A socket let go of is not listened to any more: its close may come much later, or never. */
+  #letGo() {
+    clearTimeout(this.#doubtTimer);
+    const socket = this.#socket;
+    this.#socket = null;
+    if (!socket) return;
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.close();
+    this.handlers.onClose();
+  }
+
+  /** There is reason to hope, or to doubt: the network is back, the page is looked at again. */
+  wake() {
+    if (this.state.name === "stopped") return;
+    if (this.#socket === null) this.dial();
+    else if (this.#liveSince < Infinity) this.#ping();
+  }
+
+  /** @param {Message} message */
+  #hear(message) {
+    if (message.type === "hello" && this.state.name !== "leaving") this.#become("live", message.node);
+    if (message.type === "leaving") this.#leave(message.after);
+    if (this.#liveSince < Infinity) this.#expectNext();
+    this.handlers.onMessage(message);
+  }
+
+  #expectNext() {
+    clearTimeout(this.#doubtTimer);
+    const quiet = document.hidden ? QUIET_HIDDEN_MS : QUIET_MS;
+    this.#doubtTimer = setTimeout(() => this.#ping(), quiet);
+  }
+
+  #ping() {
+    clearTimeout(this.#doubtTimer);
+    this.send({ type: "ping" });
+    this.#doubtTimer = setTimeout(() => this.#lose(), PONG_MS);
+  }
+
+  /** The node spreads its watchers over `after`, so no jitter here. @param {number} after seconds */
+  #leave(after) {
+    this.#become("leaving", this.state.node);
+    clearTimeout(this.#dialTimer);
+    this.#dialTimer = setTimeout(() => this.dial(), after * 1000);
+  }
+
+  /** @param {number} [code] of the close; none if the socket was silent */
+  #lose(code = 0) {
+    const wasSteady = performance.now() - this.#liveSince > STEADY_MS;
+    this.#letGo();
+    if (isFinal(code)) return this.#become("stopped", "", code);
+    if (this.#dialTimer !== undefined) return undefined; // It was leaving, the time to come back is set.
+    this.#attempt = wasSteady ? 0 : this.#attempt + 1;
+    this.#become("offline");
+    this.#dialTimer = setTimeout(() => this.dial(), retryDelay(this.#attempt, Math.random()));
+    return undefined;
+  }
+
+  /** @param {StateName} name @param {string} [node] @param {number} [code] */
+  #become(name, node = "", code = 0) {
+    const isLive = name === "live" || name === "leaving";
+    this.#liveSince = isLive ? Math.min(this.#liveSince, performance.now()) : Infinity;
+    this.state = { name, node, code };
+    this.handlers.onState();
+  }
+}

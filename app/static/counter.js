@@ -1,0 +1,59 @@
+// @ts-check
+/**
+ * The count of one item, and how far a reconnect may pull it down. Pure.
+ *
+ * Within one connection every count is the truth. The next node may be a little behind the last one, so after a
+ * reconnect what others pressed does not fall for `HOLD_MS`; if it is still lower then, it was taken back.
+ */
+
+export const HOLD_MS = 5000;
+
+export class Counter {
+  /** @param {number} gen @param {number} count */
+  constructor(gen, count) {
+    this.gen = gen;
+    /** The generation this connection's node knows; lower than ours while it is behind. */
+    this.nodeGen = gen;
+    this.count = count;
+    /** @type {number | null} the least that others pressed, while it is held */
+    this.others = null;
+    this.heldUntil = 0;
+  }
+
+  /**
+   * Another connection, perhaps to another node.
+   * @param {number} committed how much of the count is this page's own
+   * @param {number} now milliseconds of any steady clock
+   */
+  hold(committed, now) {
+    this.others = this.base(committed, now) - committed;
+    this.heldUntil = now + HOLD_MS;
+  }
+
+  /**
+   * A node said `counts`, or `pressed` with a count.
+   * @param {number} count
+   * @param {number} committed
+   */
+  hear(count, committed) {
+    this.count = count;
+    if (this.others !== null && count - committed >= this.others) this.others = null;
+  }
+
+  /** @param {number} gen */
+  hearGen(gen) {
+    if (gen > this.gen) this.others = null;
+    this.nodeGen = gen;
+    this.gen = Math.max(this.gen, gen);
+  }
+
+  /**
+   * The count to show, without presses that no node has confirmed.
+   * @param {number} committed
+   * @param {number} now
+   */
+  base(committed, now) {
+    if (this.others === null || now >= this.heldUntil) return this.count;
+    return Math.max(this.count, this.others + committed);
+  }
+}

@@ -1,0 +1,167 @@
+// @ts-check
+/**
+ * What this browser keeps for all tabs of one site: the visitor's token, and tallies with their unsent presses.
+ *
+ * 1. Tallies of `once` and `clap` are one entry per item, changed only under the lock, so that two tabs never
+ *    raise the same number in two ways.
+ * 2. Taps are one entry per item and tab, written at once by their own tab; any tab may send and remove them.
+ *    A tab whose entry was removed too early writes it again (`presser.js`).
+ * 3. The token is a cookie, so that the page works without a script too; written only for a press.
+ * 4. Where storage is forbidden, everything lives as long as the page.
+ */
+
+import { belongsToVisitor } from "./items.js";
+
+/** @typedef {import("./tally.js").Kept} Kept */
+/** @typedef {{item: string, tab: string, kept: Kept | null}} Entry */
+
+const PREFIX = "like ";
+const LOCK = "like";
+const COOKIE = "like_token";
+const COOKIE_SECONDS = 400 * 24 * 3600;
+
+const keyOf = (/** @type {string} */ item, /** @type {string} */ tab) => `${PREFIX}${item} ${tab}`;
+
+/**
+ * @param {string} key
+ * @param {string | null} text
+ * @returns {Entry | null} null if it is not ours; `kept` is null if it was removed or is not readable
+ */
+function entryOf(key, text) {
+  if (!key.startsWith(PREFIX)) return null;
+  const [item, tab] = key.slice(PREFIX.length).split(" ");
+  return { item, tab, kept: keptOf(text) };
+}
+
+/** @param {string | null} text @returns {Kept | null} */
+function keptOf(text) {
+  try {
+    const { gen, n, saved, choice } = JSON.parse(text ?? "null");
+    const isWhole = [gen, n, saved].every((number) => Number.isSafeInteger(number) && number >= 0);
+    return isWhole ? { gen, n, saved: Math.min(saved, n), choice: typeof choice === "boolean" ? choice : null } : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Storage that lives as long as the page. */
+function memory() {
+  const map = new Map();
+  return {
+    keys: () => [...map.keys()],
+    getItem: (/** @type {string} */ key) => map.get(key) ?? null,
+    setItem: (/** @type {string} */ key, /** @type {string} */ text) => void map.set(key, text),
+    removeItem: (/** @type {string} */ key) => void map.delete(key),
+  };
+}
+
+/** localStorage; throws where the browser forbids it. */
+function durable() {
+  const storage = window.localStorage;
+  storage.setItem(`${PREFIX}trial`, "");
+  storage.removeItem(`${PREFIX}trial`);
+  return {
+    keys: () => Object.keys(storage),
+    getItem: (/** @type {string} */ key) => storage.getItem(key),
+    setItem: (/** @type {string} */ key, /** @type {string} */ text) => storage.setItem(key, text),
+    removeItem: (/** @type {string} */ key) => storage.removeItem(key),
+  };
+}
+
+export class Store {
+  #storage = memory();
+  #token = "";
+  /** @type {BroadcastChannel | null} */
+  #channel = null;
+  isDurable = false;
+
+  constructor() {
+    try {
+      this.#storage = durable();
+      this.isDurable = true;
+    } catch {
+      // Rule 4: the page says so next to what waits.
+    }
+  }
+
+  /**
+   * Hear of the other tabs: a changed or removed entry, a token taken, everything forgotten.
+   * @param {{entry: (entry: Entry) => void, token: (token: string) => void, forgotten: () => void}} on
+   */
+  listen(on) {
+    window.addEventListener("storage", (event) => {
+      const entry = event.key === null ? null : entryOf(event.key, event.newValue);
+      if (entry) on.entry(entry);
+    });
+    this.#channel = new BroadcastChannel("like");
+    this.#channel.onmessage = ({ data }) => (data.token ? on.token(data.token) : on.forgotten());
+  }
+
+  /** @returns {Entry[]} */
+  entries() {
+    const found = this.#storage.keys().map((key) => entryOf(key, this.#storage.getItem(key)));
+    return found.filter((entry) => entry !== null && entry.kept !== null);
+  }
+
+  /**
+   * Change one entry: at once for taps, under the lock for what all tabs share. A tab's taps are forgotten
+   * when they are saved: nobody can raise them after the tab is closed.
+   * @param {string} item
+   * @param {string} tab
+   * @param {(stored: Kept | null) => Kept} change
+   */
+  change(item, tab, change) {
+    const key = keyOf(item, tab);
+    const run = () => {
+      const kept = change(keptOf(this.#storage.getItem(key)));
+      const isDone = kept.n === 0 || (!belongsToVisitor(item) && kept.saved >= kept.n);
+      this.#write(key, isDone ? null : JSON.stringify(kept));
+    };
+    return belongsToVisitor(item) ? this.locked(run) : run();
+  }
+
+  /** @param {string} key @param {string | null} text */
+  #write(key, text) {
+    if (text === this.#storage.getItem(key)) return; // Every write wakes all other tabs.
+    try {
+      if (text === null) this.#storage.removeItem(key);
+      else this.#storage.setItem(key, text);
+    } catch {
+      this.isDurable = false; // The quota is used up; the press lives in this page.
+    }
+  }
+
+  /**
+   * One tab at a time. Without a lock (plain http on another machine's address) it is done at once.
+   * @param {() => void} run
+   */
+  async locked(run) {
+    if (navigator.locks) await navigator.locks.request(LOCK, run);
+    else run();
+  }
+
+  /** The visitor's token, "" if none was taken. */
+  get token() {
+    const found = document.cookie.split("; ").find((pair) => pair.startsWith(`${COOKIE}=`));
+    return found?.slice(COOKIE.length + 1).replaceAll('"', "") || this.#token;
+  }
+
+  set token(token) {
+    this.#token = token;
+    const seconds = token ? COOKIE_SECONDS : 0;
+    const secure = location.protocol === "https:" ? "; Secure" : "";
+    document.cookie = `${COOKIE}=${token}; Path=/; Max-Age=${seconds}; SameSite=Lax${secure}`;
+  }
+
+  /** @param {string} token */
+  tellToken(token) {
+    this.#channel?.postMessage({ token });
+  }
+
+  /** The visitor is gone: token, tallies and unsent presses with it; the other tabs forget too. */
+  forget() {
+    this.token = "";
+    for (const { item, tab } of this.entries()) this.#storage.removeItem(keyOf(item, tab));
+    this.#channel?.postMessage({});
+  }
+}

@@ -1,0 +1,147 @@
+// @ts-check
+/**
+ * As whom this connection presses. No page, no network: tested with a fake store.
+ *
+ * 1. A token is taken at the first press only, under the lock: a stored one, else the one of this connection.
+ * 2. Presses go out only while the node is known to take them as that visitor: `isReady`.
+ * 3. The first hello of a connection brings a fresh token, the following ones answer ours, in order.
+ */
+
+import { TALLY_MAX } from "./items.js";
+
+/** @typedef {{type: string, [field: string]: any}} Message */
+
+/** 60 random bits: tabs of one visitor must differ, nobody has to guess them. */
+export const newTab = () =>
+  Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => (byte & 31).toString(32)).join("");
+
+export class Visitor {
+  tab = newTab();
+  /** Whose presses these are once one was made. */
+  #token = "";
+  /** The token this connection came with; "" before its first hello. */
+  #fresh = "";
+  /** @type {{token: string, tab: string}[]} hellos on their way */
+  #asked = [];
+  /** The tab that the node's `mine` speaks of. */
+  knownTab = "";
+  isReady = false;
+
+  /**
+   * @param {Pick<import("./store.js").Store, "token" | "locked" | "tellToken" | "forget">} store
+   * @param {(message: Message) => void} send
+   */
+  constructor(store, send) {
+    this.store = store;
+    this.send = send;
+  }
+
+  /** A connection is open. The stored token goes out before anything is watched, so `mine` is ours at once. */
+  open() {
+    this.close();
+    this.#token = this.store.token || this.#token;
+    if (this.#token) this.#sayHello();
+  }
+
+  close() {
+    this.#fresh = "";
+    this.#asked = [];
+    this.knownTab = "";
+    this.isReady = false;
+  }
+
+  #sayHello() {
+    this.isReady = false;
+    this.#asked.push({ token: this.#token, tab: this.tab });
+    this.send({ type: "hello", token: this.#token, tab: this.tab });
+  }
+
+  /** @param {string} token of a hello @returns {boolean} whether it was the connection's first */
+  hear(token) {
+    if (!this.#fresh) {
+      this.#fresh = token;
+      if (this.#token && this.#asked.length === 0) this.#sayHello(); // Another tab took one since `open`.
+      return true;
+    }
+    const asked = this.#asked.shift();
+    if (!asked) return false;
+    if (this.#token === asked.token) this.#signAnew(token);
+    this.knownTab = asked.tab;
+    this.isReady = this.#asked.length === 0;
+    return false;
+  }
+
+  /** @param {string} token the same visitor, perhaps under a newer key */
+  #signAnew(token) {
+    if (token !== this.#token && this.store.token === this.#token) this.store.token = token;
+    this.#token = token;
+  }
+
+  /** The first press, or the first hello after presses that were made offline. Nothing to do if a token was taken. */
+  async take() {
+    if (this.isReady || this.#asked.length > 0) return;
+    await this.store.locked(() => this.#takeLocked());
+  }
+
+  #takeLocked() {
+    if (this.isReady || this.#asked.length > 0 || !this.#fresh) return;
+    const stored = this.store.token || this.#token;
+    this.#token = stored || this.#fresh;
+    this.store.token = this.#token;
+    // Once a hello was answered, the connection is no longer its fresh token's.
+    if (this.#token !== this.#fresh || this.knownTab) {
+      this.#sayHello();
+      return;
+    }
+    this.isReady = true;
+    this.store.tellToken(this.#token);
+  }
+
+  /**
+   * Another tab has taken a token.
+   * @param {string} token
+   * @returns {boolean} whether this page belonged to another visitor: its tallies are not the new one's
+   */
+  hearOtherTab(token) {
+    const isAnother = this.#token !== "" && this.#token !== token;
+    if (this.#token === token) return false;
+    this.#token = token;
+    if (isAnother) this.tab = newTab();
+    if (this.#fresh) this.#sayHello();
+    return isAnother;
+  }
+
+  /**
+   * The node knows no visitor of our token. If another tab has a newer one, that is tried first.
+   * @returns {boolean} whether the visitor is to be forgotten
+   */
+  refuse() {
+    const asked = this.#asked.shift();
+    const stored = this.store.token;
+    if (asked && stored && stored !== asked.token) {
+      this.#token = stored;
+      this.#sayHello();
+      return false;
+    }
+    this.store.forget();
+    this.forget();
+    return true;
+  }
+
+  /** Start as nobody, under a new tab: the old tab's taps were another visitor's. */
+  forget() {
+    this.#token = "";
+    this.tab = newTab();
+    this.isReady = false;
+  }
+
+  /**
+   * Go on under a new tab when this one's tally on an item is full.
+   * @param {number} n
+   */
+  outgrow(n) {
+    if (n < TALLY_MAX) return;
+    this.tab = newTab();
+    if (this.#token && this.#fresh) this.#sayHello();
+  }
+}
