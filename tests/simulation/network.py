@@ -24,7 +24,7 @@ class Network:
         self.push_loss = 0.0
         self.push_repeat = 0.0
         self._cut: set[tuple[str, str]] = set()
-        self._waiting: list[Pipe] = []
+        self._waiting: list[Pipe] = []  # pipes with frames that came to a cut
 
     def cut(self, source: str, target: str) -> None:
         """Let nothing through in this direction."""
@@ -33,12 +33,13 @@ class Network:
     def heal(self) -> None:
         """Let everything through again; what waited arrives in its order."""
         self._cut.clear()
-        waiting, self._waiting = self._waiting, []
-        for pipe in waiting:
-            pipe.deliver()
+        self._deliver_waiting()
 
     def heal_direction(self, source: str, target: str) -> None:
         self._cut.discard((source, target))
+        self._deliver_waiting()
+
+    def _deliver_waiting(self) -> None:
         waiting, self._waiting = self._waiting, []
         for pipe in waiting:
             pipe.deliver()
@@ -104,9 +105,11 @@ class Pipe:
                 self._arrive(self._frames.popleft())
 
     def deliver(self) -> None:
-        """Deliver all that waits."""
+        """Deliver all that waits, or go on waiting."""
         while self._frames and not self.network.is_cut(self.source.name, self.target.name):
             self._arrive(self._frames.popleft())
+        if self._frames:
+            self.network.wait_for_heal(self)
 
     def _arrive(self, data: bytes) -> None:
         if self.target.is_up and self.target.run == self.target_run:

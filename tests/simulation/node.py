@@ -61,6 +61,7 @@ class SimNode:
         self.replica.ring = Ring(self.disk.floor(), RING_ROWS)
         self._offers: deque[tuple[Offer, Reply | None, Hashable]] = deque()
         self._is_committing = False
+        self._under_way: list[Offer] = []
         self._flush_wanted = False
         self._held_back = []
         self._every(lambda: 0.5, self._beat)
@@ -69,9 +70,12 @@ class SimNode:
             self._every(lambda: self.world.between(0.05, 1.0), lambda peer=peer: self._dial(peer))
 
     def crash(self) -> None:
-        """The process is gone, with all that was not committed."""
+        """The process is gone, with all that was not committed; of a commit under way nothing is known."""
         self.is_up = False
         self.run += 1
+        if self._under_way and self.world.chance(0.5):
+            self.disk.commit(self._under_way, self.origin, {})
+            self.world.seen["committed, then killed before anyone was told"] += 1
         for pipe in list(self.pipes.values()):
             pipe.close()
 
@@ -93,16 +97,19 @@ class SimNode:
     # -- scheduling that ends with the run
 
     def later(self, delay_s: float, do: Callable[[], None]) -> None:
+        """Do this so much later, or at the thaw, if this run lives to see it."""
+
+        def unless_frozen() -> None:
+            if self.is_frozen:
+                self._held_back.append(unless_frozen)
+            else:
+                do()
+
+        self._in_this_run(delay_s, unless_frozen)
+
+    def _in_this_run(self, delay_s: float, do: Callable[[], None]) -> None:
         run = self.run
-
-        def guarded() -> None:
-            if self.is_up and self.run == run:
-                if self.is_frozen:
-                    self._held_back.append(guarded)
-                else:
-                    do()
-
-        self.world.after(delay_s, guarded)
+        self.world.after(delay_s, lambda: do() if self.is_up and self.run == run else None)
 
     def _every(self, interval: Callable[[], float], do: Callable[[], None]) -> None:
         def again() -> None:
@@ -121,24 +128,20 @@ class SimNode:
     def _commit_soon(self) -> None:
         if self._is_committing or not self._offers:
             return
-        self._is_committing = True
-        run, taken = self.run, list(self._offers)
+        taken = list(self._offers)
         self._offers.clear()
+        self._is_committing = True
+        self._under_way = [offer for offer, _, _ in taken]
         delay = self.world.between(0.0002, 0.02)
         if self.world.chance(0.02):
             delay += self.world.between(0.1, 1.0)
+        self._in_this_run(delay, lambda: self._commit(taken))
 
-        def commit() -> None:
-            if self.run != run:  # killed while it committed: the disk may have it or not
-                if self.world.chance(0.5) and self.disk is disk:
-                    self.disk.commit([offer for offer, _, _ in taken], origin, {})
-                    self.world.seen["committed, then killed before anyone was told"] += 1
-                return
-            changes = self.disk.commit([offer for offer, _, _ in taken], origin, {})
-            self.later(self.world.between(0.0, 0.005), lambda: self._committed(taken, changes))
-
-        disk, origin = self.disk, self.origin
-        self.world.after(delay, commit)
+    def _commit(self, taken: Sequence[tuple[Offer, Reply | None, Hashable]]) -> None:
+        """The writer thread's COMMIT; the loop hears of it later, or never."""
+        changes = self.disk.commit(self._under_way, self.origin, {})
+        self._under_way = []
+        self.later(self.world.between(0.0, 0.005), lambda: self._committed(taken, changes))
 
     def _committed(self, taken: Sequence[tuple[Offer, Reply | None, Hashable]], changes: Changes) -> None:
         self._is_committing = False
