@@ -39,7 +39,10 @@ def test_nothing_is_written_where_nothing_is_kept(tmp_path: Path) -> None:
 
 
 def test_addresses_have_files_of_their_own(tmp_path: Path) -> None:
-    paths = {StateFile(tmp_path, address).path for address in (ADDRESS, "http://localhost_8080", "https://localhost:8080")}
+    paths = {
+        StateFile(tmp_path, address).path
+        for address in (ADDRESS, "http://localhost_8080", "https://localhost:8080")
+    }
     assert len(paths) == 3
 
 

@@ -1,0 +1,161 @@
+"""The terminal client on real nodes: whatever happens to the node it is on, the number is exactly right."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest_asyncio
+
+from tests.support.cluster import Cluster
+from tests.support.nginx import Nginx
+from tests.support.node import Node
+from tests.support.process import REPOSITORY
+from tests.support.waiting import wait_for
+
+ITEM = "tap:home"
+
+
+class Terminal:
+    """Starts `python -m cli` with a state folder of its own, and ends what a test leaves running."""
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+        self._started: list[asyncio.subprocess.Process] = []
+
+    async def start(self, address: str, *arguments: str) -> asyncio.subprocess.Process:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "cli", "--address", address, "--json", *arguments),
+            cwd=REPOSITORY,
+            env={**os.environ, "XDG_STATE_HOME": str(self.state)},
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        self._started.append(process)
+        return process
+
+    async def finish(
+        self, process: asyncio.subprocess.Process, typed: str = ""
+    ) -> tuple[int, list[dict[str, Any]]]:
+        """Exit code and events."""
+        out, _ = await process.communicate(typed.encode())
+        assert process.returncode is not None
+        return process.returncode, [json.loads(line) for line in out.splitlines()]
+
+    async def run(self, address: str, *arguments: str, typed: str = "") -> tuple[int, list[dict[str, Any]]]:
+        return await self.finish(await self.start(address, *arguments), typed)
+
+    async def end(self) -> None:
+        for process in self._started:
+            if process.returncode is None:
+                process.kill()
+                await process.communicate()
+
+    def unsaved(self) -> int:
+        """The target of presses that the state file still holds."""
+        files = self.state.rglob("*.json")
+        tallies = [tally for file in files for tally in json.loads(file.read_bytes()).get("tallies", [])]
+        return sum(tally["n"] for tally in tallies if tally["n"] > tally.get("saved", 0))
+
+
+@pytest_asyncio.fixture
+async def terminal(tmp_path: Path) -> AsyncIterator[Terminal]:
+    opened = Terminal(tmp_path / "state")
+    yield opened
+    await opened.end()
+
+
+async def until_counted(node: Node, least: int) -> None:
+    async def counted() -> bool:
+        return await node.count(ITEM) >= least
+
+    await wait_for(counted, 10.0, f"{least} presses on {node.name}")
+
+
+async def test_a_pipe_through_nginx(cluster: Cluster, nginx: Nginx, terminal: Terminal) -> None:
+    code, events = await terminal.run(
+        nginx.address, typed="like\nlike many 30 300\nlike once:a\nunlike once:a\nnodes\n"
+    )
+    assert code == 0
+    assert {event["status"] for event in events if event["event"] == "pressed"} == {"saved"}
+    assert {event["name"] for event in events if event["event"] == "node"} == {"node1", "node2", "node3"}
+    await cluster.assert_converged(ITEM, 31)
+    await cluster.assert_converged("once:a", 0)
+
+
+async def test_saved_means_that_another_node_has_it(three_nodes: list[Node], terminal: Terminal) -> None:
+    code, events = await terminal.run(three_nodes[0].address, "like")
+    assert (code, events[0]["status"], events[0]["node"]) == (0, "saved", "node1")
+    assert events[0]["copies"] >= 1
+
+
+async def test_the_node_is_killed_in_the_middle_of_like_many(
+    cluster: Cluster, three_nodes: list[Node], terminal: Terminal
+) -> None:
+    pressing = await terminal.start(three_nodes[0].address, "like", "many", "300", "100")
+    await until_counted(three_nodes[1], 50)
+    await three_nodes[0].kill()
+    code, events = await terminal.finish(pressing)
+    assert (code, events[-1]["status"], events[-1]["count"]) == (0, "saved", 300)
+    assert events[-1]["node"] in ("node2", "node3")
+    await cluster.assert_converged(ITEM, 300)
+    await three_nodes[0].restart()
+    await cluster.assert_converged(ITEM, 300)
+
+
+async def test_every_node_is_restarted_during_like_many(
+    cluster: Cluster, three_nodes: list[Node], nginx: Nginx, terminal: Terminal
+) -> None:
+    pressing = await terminal.start(nginx.address, "like", "many", "400", "60")
+    for node in three_nodes:
+        await until_counted(node, 30)
+        await node.restart()
+    code, events = await terminal.finish(pressing)
+    assert (code, events[-1]["status"]) == (0, "saved")
+    await cluster.assert_converged(ITEM, 400)
+
+
+async def test_a_frozen_node_is_left_within_ten_seconds(
+    cluster: Cluster, three_nodes: list[Node], terminal: Terminal
+) -> None:
+    pressing = await terminal.start(three_nodes[0].address, "like", "many", "100", "50")
+    await until_counted(three_nodes[1], 20)
+    three_nodes[0].freeze()
+    code, events = await asyncio.wait_for(terminal.finish(pressing), 12.0)
+    three_nodes[0].thaw()
+    assert (code, events[-1]["status"]) == (0, "saved")
+    await cluster.assert_converged(ITEM, 100, within_s=10.0)
+
+
+async def test_the_client_is_killed_before_the_acknowledgement(
+    cluster: Cluster, three_nodes: list[Node], terminal: Terminal
+) -> None:
+    node = three_nodes[0]
+    pressing = await terminal.start(node.address, "like", "many", "5000", "100")
+    await until_counted(three_nodes[1], 20)
+    node.freeze()
+    frozen_at = terminal.unsaved()
+    await wait_for(lambda: terminal.unsaved() > frozen_at + 20, 5.0, "presses that nobody acknowledges")
+    pressing.kill()
+    await terminal.finish(pressing)
+    pressed = terminal.unsaved()
+    node.thaw()
+    code, events = await terminal.run(node.address, "like")
+    assert (code, events[0]["status"]) == (0, "saved")
+    await cluster.assert_converged(ITEM, pressed + 1)
+
+
+async def test_a_rate_above_the_budget_goes_on_and_says_so(cluster: Cluster, terminal: Terminal) -> None:
+    slow = cluster.new_node(LIKE_PRESS_RATE="100", LIKE_PRESS_BURST="20")
+    slow.start()
+    await slow.wait_until_ready()
+    pressing = await terminal.start(slow.address, "like", "many", "200", "1000")
+    out, err = await pressing.communicate()
+    assert pressing.returncode == 0
+    assert json.loads(out)["status"] == "saved"
+    assert "rate_limited" in err.decode()
+    assert await slow.count(ITEM) == 200
