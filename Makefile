@@ -1,4 +1,5 @@
 # make run     three nodes behind one address on this machine; needs Python 3.11 or later and nothing else
+# make install only the virtual environment in .venv that `make run` makes and uses
 # make test    everything that can be checked here, each layer a run of its own; installs what is missing
 #              SEEDS=5000 more simulated lives · WITHOUT="compose browser" leaves layers out, and says so
 
@@ -14,12 +15,14 @@ export SEEDS
 
 LAYERS := lint unit simulation cluster browser compose faults
 
-.PHONY: help run test $(LAYERS) tools lock clean
+.PHONY: help install run test $(LAYERS) tools lock clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
 
-run: .venv/node-installed
+install: .venv/node-installed
+
+run: install
 	@exec .venv/bin/python -m cli.local
 
 # Every layer runs, also after one has failed; any failure fails the whole.

@@ -16,12 +16,14 @@ REPOSITORY: Final = Path(__file__).resolve().parents[2]
 class Process:
     """Started once; ended by its pid. Its output is appended to `log`, so that a restarted one continues it."""
 
-    def __init__(self, name: str, command: Sequence[str], *, env: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, name: str, command: Sequence[str], *, env: Mapping[str, str], log: Path, folder: Path = REPOSITORY
+    ) -> None:
         self.name = name
         self.log = log
         with log.open("ab") as output:
             self._child = subprocess.Popen(
-                command, env={**_inherited(), **env}, cwd=REPOSITORY, stdout=output, stderr=subprocess.STDOUT,
+                command, env={**_inherited(), **env}, cwd=folder, stdout=output, stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
             )  # fmt: skip
 
