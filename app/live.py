@@ -36,7 +36,7 @@ class Live:
         self._desk = desk
         self._allowed_origins = allowed_origins
         self._sessions: dict[Connection, Session] = {}
-        self._is_leaving = False
+        self.is_leaving = False
         self._has_left = asyncio.Event()
 
     async def handle(self, request: web.Request) -> web.WebSocketResponse:
@@ -66,7 +66,7 @@ class Live:
 
     async def leave(self) -> None:
         """Send everybody elsewhere; returns when they are gone."""
-        self._is_leaving = True
+        self.is_leaving = True
         number = len(self._sessions)
         spread_s = min(LEAVING_S_MAX, number / LEAVING_PER_S)
         for place, session in enumerate(self._sessions.values()):
@@ -86,7 +86,7 @@ class Live:
         if not guards.may_go_live(request, self._allowed_origins):
             self._desk.metrics.refused.labels("forbidden_origin").inc()
             return wire.CLOSE_FORBIDDEN_ORIGIN
-        return wire.CLOSE_LEAVING if self._is_leaving else None
+        return wire.CLOSE_LEAVING if self.is_leaving else None
 
     async def _converse(self, connection: Connection, socket: web.WebSocketResponse) -> None:
         session = self._sessions[connection] = Session(self._desk, connection)
@@ -132,6 +132,13 @@ async def _caught_up(session: Session, connection: Connection) -> None:
     """
     while session.unanswered > UNANSWERED_MAX // 2 and not connection.is_closing:  # noqa: ASYNC110
         await asyncio.sleep(CAUGHT_UP_LOOK_S)
+
+
+async def let_go(request: web.Request, response: web.StreamResponse) -> None:
+    """For `on_response_prepare`: a proxy's idle connections to a leaving node would only be cut later."""
+    if request.app[keys.LIVE].is_leaving and response.status != 101:
+        response.force_close()
+        response.headers["Connection"] = "close"
 
 
 async def handle(request: web.Request) -> web.WebSocketResponse:

@@ -15,10 +15,9 @@ import jinja2
 import msgspec
 from aiohttp import web
 
-from app import guards, keys
+from app import guards, keys, live
 from app.budget import PressBudget
 from app.hub import Hub
-from app.live import Live
 from app.metrics import Metrics
 from app.probes import Probes
 from app.problems import answer_problems
@@ -64,19 +63,15 @@ def build_app(settings: Settings, engine: Engine, tools: Tools) -> web.Applicati
     app = web.Application(middlewares=[answer_problems], client_max_size=BODY_BYTES_MAX)
     app[keys.SETTINGS] = settings
     app[keys.DESK] = desk
-    app[keys.LIVE] = Live(desk, settings.allowed_origins)
+    app[keys.LIVE] = live.Live(desk, settings.allowed_origins)
     app[keys.FORM_TOKENS] = Tokens(settings.form_keys)
     app[keys.FAILED] = asyncio.get_running_loop().create_future()
     app.router.add_routes([*ROUTES, *tools.probes.routes()])
     app.on_response_prepare.append(guards.add_headers)
-    app.on_shutdown.append(_leave)
+    app.on_response_prepare.append(live.let_go)
     app.cleanup_ctx.append(_background)
     aiohttp_jinja2.setup(app, loader=jinja2.FileSystemLoader(_TEMPLATES))
     return app
-
-
-async def _leave(app: web.Application) -> None:
-    await app[keys.LIVE].leave()
 
 
 async def _background(app: web.Application) -> AsyncIterator[None]:

@@ -52,7 +52,7 @@ async def run_node(settings: Settings, make_engine: EngineFactory) -> int:
             return _ended(stop, [engine.failed])
         runner = web.AppRunner(build_app(settings, engine, tools), access_log=None, shutdown_timeout=REQUESTS_S_MAX)
         parts.push_async_callback(runner.cleanup)
-        parts.callback(engine.set_leaving)
+        parts.push_async_callback(_send_away, runner, engine)
         await _bind(runner, settings)
         failures = [engine.failed, runner.app[keys.FAILED]]
         await asyncio.wait([stop, *failures], return_when=asyncio.FIRST_COMPLETED)
@@ -69,6 +69,18 @@ def check_parser() -> None:
         raise StartError(
             "aiohttp's C HTTP parser is not loaded: unset AIOHTTP_NO_EXTENSIONS, or install aiohttp from a wheel"
         )
+
+
+async def _send_away(runner: web.AppRunner, engine: Engine) -> None:
+    """No new connections, and the open ones go elsewhere.
+
+    Before aiohttp's own shutdown: from its beginning on it drops what browsers still send, and they press until
+    they have left.
+    """
+    for site in list(runner.sites):
+        await site.stop()
+    engine.set_leaving()
+    await runner.app[keys.LIVE].leave()
 
 
 async def _wait_until_ready(engine: Engine, stop: asyncio.Future[str]) -> bool:

@@ -88,9 +88,8 @@ class FakeEngine:
         changed = Changed({}, {})
         answers = [(reply, owner, press, self._take(press, changed)) for press, reply, owner in queue]
         self.tell(changed)
-        for reply, owner, press, answer in answers:
-            state = self.item(press.item)
-            answer = msgspec.structs.replace(answer, count=state.count)
+        for reply, owner, press, taken in answers:
+            answer = msgspec.structs.replace(taken, count=self.item(press.item).count)
             if not answer.is_last:
                 self._owed[owner, press.item, press.actor] = (reply, answer)
             reply(answer)

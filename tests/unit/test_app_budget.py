@@ -45,7 +45,9 @@ def test_retry_after_is_when_so_many_presses_are_there(clock: FakeClock) -> None
     assert budget.retry_after(BEN, 1) == 0
 
 
-@given(rate=st.floats(0.01, 1000), burst=st.integers(1, 1000), spent=st.integers(1, 1000), wanted=st.integers(1, 1000))
+@given(
+    rate=st.floats(0.01, 1000), burst=st.integers(1, 1000), spent=st.integers(1, 1000), wanted=st.integers(1, 1000)
+)
 def test_after_retry_after_the_presses_are_there(rate: float, burst: int, spent: int, wanted: int) -> None:
     clock = FakeClock()
     budget = PressBudget(rate, burst, clock)

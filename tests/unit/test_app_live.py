@@ -10,7 +10,7 @@ import pytest
 
 from app import keys, live, wire
 from app.visitors import Tokens
-from tests.unit.conftest import Browser, Site, until
+from tests.unit.sites import Browser, Site, until
 
 MakeSite = Callable[..., Awaitable[Site]]
 

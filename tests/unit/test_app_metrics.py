@@ -8,7 +8,7 @@ import pytest
 from app.metrics import Metrics
 from cluster import node
 from cluster.surface import Answer
-from tests.unit.conftest import Site
+from tests.unit.sites import Site
 
 OPERATIONS = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
 DOCUMENTED = set(re.findall(r"^\| `(like_[a-z_]+)", OPERATIONS, re.MULTILINE))
