@@ -1,4 +1,5 @@
 # make run     three nodes behind one address on this machine; needs Python 3.11 or later and nothing else
+#              PORT=8090 another port than 8080
 # make install only the virtual environment in .venv that `make run` makes and uses
 # make test    everything that can be checked here, each layer a run of its own; installs what is missing
 #              SEEDS=5000 more simulated lives · WITHOUT="compose browser" leaves layers out, and says so
@@ -23,7 +24,7 @@ help:
 install: .venv/node-installed
 
 run: install
-	@exec .venv/bin/python -m cli.local
+	@exec .venv/bin/python -m cli.local $(if $(PORT),--port $(PORT))
 
 # Every layer runs, also after one has failed; any failure fails the whole.
 test: .venv/tests-installed tools
