@@ -141,7 +141,7 @@ class Peering:
 
     def on_connected(self, link: int, *, is_dialer: bool) -> None:
         if self._refusal:
-            self.links.sockets[link].close("refused", self._refusal)
+            self.links.sockets[link].close("read_only", self._refusal)
             return
         nonce = secrets.token_bytes(NONCE_LENGTH)
         self.replica.open_link(link, is_dialer=is_dialer, nonce=nonce, now=self._loop.time())
@@ -196,8 +196,10 @@ class Peering:
 
     def _opened(self, event: Opened) -> None:
         address = self.links.sockets[event.link].address
-        self._roster.opened(event.link, event.peer, address, self._loop.time())
         self._dialled[event.link] = event.peer.origin
+        if event.is_duplicate:
+            return
+        self._roster.opened(event.link, event.peer, address, self._loop.time())
         log.info("link.opened", peer=event.peer.name, origin=event.peer.origin.hex(), address=address)
         self.replica.tell_peers(self._roster.addresses())
 

@@ -30,10 +30,11 @@ class Close(msgspec.Struct, frozen=True):
 
 
 class Opened(msgspec.Struct, frozen=True):
-    """The peer has proven the secret."""
+    """The peer has proven the secret. A duplicate is there only to be closed."""
 
     link: int
     peer: Hello
+    is_duplicate: bool = False
 
 
 class Offered(msgspec.Struct, frozen=True):

@@ -43,6 +43,7 @@ from cluster.core.wire import (
 JOIN_S: Final = 0.010
 PULL_STALLED_S: Final = 30.0
 BAD_ROWS_PER_MINUTE_MAX: Final = 100
+SHUN_S: Final = 60.0
 
 
 class OpenPull(msgspec.Struct):
@@ -94,6 +95,7 @@ class Replica:
         self._keys = keys
         self._last_pull = 0
         self._above: dict[bytes, int] = {}
+        self._shunned: dict[bytes, float] = {}  # ledgers of peers that sent bad rows, and until when (R13)
         self._unpushed = Unpushed(identity.origin, self.heads.get(identity.origin, 0))
         self._joined_at = float("-inf")
 
@@ -135,11 +137,15 @@ class Replica:
             self._opened(link, session, now)
 
     def _opened(self, link: int, session: Session, now: float) -> None:
-        self.events.append(Opened(link, session.peer))
-        if (loser := self._duplicate(link, session)) is not None:
+        loser = self._duplicate(link, session)
+        self.events.append(Opened(link, session.peer, loser == link))
+        if loser is not None:
             self._close(loser, LinkError("duplicate", "there is another link between these two nodes"))
             if loser == link:
                 return
+        if now < self._shunned.get(session.peer.ledger, now):
+            self._close(link, LinkError("bad_rows", f"{session.peer.name} has sent too many rows out of bounds"))
+            return
         self.copies.open_link(link, session.peer.ledger, session.heads)
         session.unannounced.update(self.heads)
         self._send(link, self.status)
@@ -240,7 +246,9 @@ class Replica:
             session.bad_since, session.bad_rows = now, 0
         session.bad_rows += count
         if session.bad_rows > BAD_ROWS_PER_MINUTE_MAX:
-            self._close(link, LinkError("bad_rows", "more than 100 rows out of bounds in a minute"))
+            peer = session.peer
+            self._shunned[peer.ledger] = now + SHUN_S
+            self._close(link, LinkError("bad_rows", f"{peer.name} sent over 100 rows out of bounds in a minute"))
 
     def owe(self, owed: Owed) -> None:
         """Tell with `Settled` when this answer's copies exist."""
