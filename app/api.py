@@ -10,8 +10,9 @@ import msgspec
 from aiohttp import web
 
 from app import asking, keys, presses, wire
+from app.desk import Desk, tally_in
 from app.problems import RefusedError
-from app.session import ITEMS_MAX, Desk
+from app.session import ITEMS_MAX
 from app.visitors import actor_of, new_visitor
 from cluster.surface import NodeStatus
 
@@ -25,8 +26,8 @@ async def item(request: web.Request) -> web.Response:
         return _json({"item": name, "gen": state.gen, "count": state.count})
     actor = actor_of(name, visitor, request.query.get("tab", ""))
     snapshot = await asking.read(desk.engine, [name], [(name, actor)])
-    state, mine = snapshot.items[name], presses.tally_in(snapshot, name, actor)
-    return _json({"item": name, "gen": state.gen, "count": state.count, "mine": {"gen": mine.gen, "n": mine.n}})
+    state, mine = snapshot.items[name], tally_in(snapshot, name, actor)
+    return _json({"item": name, "gen": state.gen, "count": state.count, "mine": mine})
 
 
 async def items(request: web.Request) -> web.Response:

@@ -1,7 +1,7 @@
 """What HTTP needs of an engine that answers by callback: to wait, and not for ever.
 
 1. A press is answered once: when its copies exist, after `COPIES_WAIT_S`, or at once where no link is up.
-2. What the engine does not answer in `COMMIT_WAIT_S` is `not_committed`: it may be done yet. That is less than
+2. What the engine does not answer in `COMMIT_WAIT_S` is `unanswered`: it may be done yet. That is less than
    nginx waits for a node, so the visitor hears it from us.
 """
 
@@ -48,7 +48,7 @@ async def press(engine: Engine, press: Press) -> Answer:
 async def _within(answered: "asyncio.Future[_T]", seconds: float) -> _T:
     await asyncio.wait([answered], timeout=seconds)
     if not answered.done():
-        raise RefusedError("not_committed")
+        raise RefusedError("unanswered")
     return answered.result()
 
 

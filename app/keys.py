@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 
 if TYPE_CHECKING:
+    from app.desk import Desk
     from app.live import Live
-    from app.session import Desk
     from app.settings import Settings
     from app.visitors import Tokens
 

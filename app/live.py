@@ -4,7 +4,7 @@
 2. A connection from which nothing came for `SILENCE_S`, not even a ping, is closed with 4003.
 3. A client that asks faster than the engine answers is not read from until the engine has caught up.
 4. On shutdown every browser is told when to leave, spread so that the other nodes are not stormed; who is
-   still here after that is closed with 4001.
+   still here after that is closed with 4001. A node that turned read-only sends them to a healthy one.
 """
 
 import asyncio
@@ -16,7 +16,8 @@ from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from app import guards, keys, wire
 from app.connection import Connection
-from app.session import Desk, Session
+from app.desk import Desk
+from app.session import Session
 
 SILENCE_S: Final = 60.0
 SWEEP_S: Final = 5.0
@@ -54,10 +55,11 @@ class Live:
         return socket
 
     async def sweep(self) -> None:
-        """End the silent ones, for as long as the node lives."""
+        """Look after the silent ones, and after all if nothing can be saved, for as long as the node lives."""
         while True:
             await asyncio.sleep(SWEEP_S)
             self.close_silent(asyncio.get_running_loop().time())
+            self.relieve()
 
     def close_silent(self, now: float) -> None:
         for connection in list(self._sessions):
@@ -67,14 +69,27 @@ class Live:
     async def leave(self) -> None:
         """Send everybody elsewhere; returns when they are gone."""
         self.is_leaving = True
+        await self._wait_until_left(self._tell_to_leave() + LEAVING_GRACE_S)
+        for connection in list(self._sessions):
+            connection.close(wire.CLOSE_LEAVING)
+        await self._wait_until_left(LEAVING_GRACE_S)
+
+    def relieve(self) -> None:
+        """A node that cannot save sends its browsers to one that can, if there is one (R14).
+
+        They may come back by chance; then they are sent on again.
+        """
+        engine = self._desk.engine
+        if engine.state == "read_only" and any(node.state == "ready" for node in engine.status()):
+            self._tell_to_leave()
+
+    def _tell_to_leave(self) -> float:
+        """In how many seconds everybody is to have left."""
         number = len(self._sessions)
         spread_s = min(LEAVING_S_MAX, number / LEAVING_PER_S)
         for place, session in enumerate(self._sessions.values()):
             session.leave(round(spread_s * place / number, 3))
-        await self._wait_until_left(spread_s + LEAVING_GRACE_S)
-        for connection in list(self._sessions):
-            connection.close(wire.CLOSE_LEAVING)
-        await self._wait_until_left(LEAVING_GRACE_S)
+        return spread_s
 
     async def _wait_until_left(self, within_s: float) -> None:
         if self._sessions:

@@ -17,12 +17,12 @@ from aiohttp import web
 
 from app import guards, keys, live
 from app.budget import PressBudget
+from app.desk import Desk
 from app.hub import Hub
 from app.metrics import Metrics
 from app.probes import Probes
 from app.problems import answer_problems
 from app.routes import ROUTES
-from app.session import Desk
 from app.settings import Settings
 from app.visitors import Tokens
 from cluster.surface import Engine

@@ -16,6 +16,7 @@ import msgspec
 from aiohttp import web
 
 from app import asking, guards, keys, presses, wire
+from app.desk import tally_in
 from app.problems import RefusedError
 from app.visitors import TokenError, actor_of, new_tab, new_visitor
 from cluster.core.items import belongs_to_visitor, kind_of, tally_max
@@ -33,7 +34,7 @@ NOTICES: Final = {
     "read_only": "Presses cannot be saved just now. Please try again soon.",
     "reset": "The count was started afresh meanwhile. Press again to be counted.",
     "behind": "This server is still catching up. Please press again in a moment.",
-    "not_committed": "The press was not confirmed in time. Please press again.",
+    "unanswered": "The press was not confirmed in time. Please press again.",
     "bad_token": "This page was too old. Press again.",
     "bad_message": "That press could not be read. Press again.",
     "bad_tally": "You have pressed as often as this button counts.",
@@ -123,9 +124,8 @@ def _view(
     snapshot: Snapshot, item: str, visitor: bytes | None, form: dict[str, str], *, is_home: bool
 ) -> dict[str, Any]:
     """What the template needs of one item."""
-    mine_n = 0
-    if visitor is not None and belongs_to_visitor(item):
-        mine_n = presses.tally_in(snapshot, item, actor_of(item, visitor, "")).n
+    mine = tally_in(snapshot, item, actor_of(item, visitor, "")) if visitor is not None else None
+    mine_n = mine.n if mine is not None and belongs_to_visitor(item) else 0
     state = snapshot.items[item]
     return {
         "item": item,

@@ -10,11 +10,11 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from app import asking, guards, wire
+from app.desk import Desk
 from app.problems import RefusedError
-from app.session import Desk
 from app.visitors import TokenError, Tokens, actor_of
 from cluster.core.items import is_pressable, tally_max
-from cluster.surface import Answer, ItemState, Press, Snapshot, Tally
+from cluster.surface import Answer, Press
 
 _ITEM_SEGMENT: Final = {"items": 2, "api": 3}
 
@@ -44,13 +44,6 @@ def visitor_behind(tokens: Tokens, token: str) -> bytes:
         raise RefusedError("bad_token") from wrong
 
 
-def tally_in(snapshot: Snapshot, item: str, actor: bytes) -> Tally:
-    """The actor's tally in the item's generation: an older one counts no more."""
-    state: ItemState = snapshot.items[item]
-    tally = snapshot.tallies[item, actor]
-    return tally if tally.gen >= state.gen else Tally(state.gen, 0)
-
-
 async def press(desk: Desk, way: str, visitor: bytes, item: str, wish: wire.PressBody) -> wire.Pressed:
     """The answer of a committed press; a `RefusedError` if nothing was taken."""
     if wish.n is not None and not 1 <= wish.n <= tally_max(item):
@@ -62,25 +55,12 @@ async def press(desk: Desk, way: str, visitor: bytes, item: str, wish: wire.Pres
     desk.metrics.count_press(way, answer, wish.n)
     if answer.refusal is not None:
         raise _refused(desk, visitor, answer)
-    short = max(0, (wish.n or 0) - answer.n)
-    return wire.Pressed(
-        item=answer.item,
-        gen=answer.gen,
-        n=answer.n,
-        count=answer.count,
-        copies=answer.copies,
-        wanted=answer.wanted,
-        retry_after=desk.budget.retry_after(visitor, short) if short else None,
-    )
+    return desk.pressed(answer, visitor, wish)
 
 
 def _refused(desk: Desk, visitor: bytes, answer: Answer) -> RefusedError:
     assert answer.refusal is not None, "only a refused press has a refusal"
     desk.metrics.refused.labels(answer.refusal).inc()
-    is_limited = answer.refusal == "rate_limited"
     return RefusedError(
-        answer.refusal,
-        retry_after_s=desk.budget.retry_after(visitor, 1) if is_limited else None,
-        gen=answer.gen,
-        n=answer.n,
+        answer.refusal, retry_after_s=desk.retry_after_s(answer, visitor), gen=answer.gen, n=answer.n
     )

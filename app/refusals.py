@@ -1,6 +1,7 @@
 """Every way to refuse a visitor: the protocol's error codes, what they say, and their HTTP status.
 
 1. A code means the same over a WebSocket, the API and the form.
+   Only HTTP has `unanswered` (its requests wait) and `forbidden` (it has forms).
 2. A code with `retry_after_s` heals by itself: the same press may be sent again.
 """
 
@@ -35,7 +36,7 @@ REFUSALS: Final = {
     "read_only": Refusal("This node cannot save presses now: it will try again.", 503, retry_after_s=2.0),
     "reset": Refusal("The item was reset: this press is of an older generation.", 409),
     "behind": Refusal("This node does not know of the item's reset yet: send again.", 503, retry_after_s=1.0),
-    "not_committed": Refusal("Not saved in time; a press with n may be sent again.", 503, retry_after_s=1.0),
+    "unanswered": Refusal("Not answered in time: a press with n may be sent again.", 503, retry_after_s=1.0),
     "forbidden": Refusal("Forms of other sites may not press here.", 403),
 }
 

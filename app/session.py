@@ -16,33 +16,18 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Final
 
-import msgspec
-
 from app import wire
-from app.budget import PressBudget
 from app.connection import Outlet
-from app.hub import Hub, Watcher
-from app.metrics import Metrics
+from app.desk import Desk, tally_in
+from app.hub import Watcher
 from app.refusals import REFUSALS, error
-from app.visitors import TokenError, Tokens, actor_of, new_tab, new_visitor
+from app.visitors import TokenError, actor_of, new_tab, new_visitor
 from cluster.core.items import is_pressable, tally_max
-from cluster.surface import Answer, Engine, Press, Snapshot
+from cluster.surface import Answer, Press, Snapshot
 
 ITEMS_MAX: Final = 100
 FAULTS_MAX: Final = 20
 FAULTS_WINDOW_S: Final = 10.0
-
-
-class Desk(msgspec.Struct, frozen=True, kw_only=True):
-    """What every session of this node works with. `clock` is monotonic, in seconds."""
-
-    node: str
-    engine: Engine
-    hub: Hub
-    tokens: Tokens
-    budget: PressBudget
-    metrics: Metrics
-    clock: Callable[[], float]
 
 
 class Session:
@@ -139,13 +124,8 @@ class Session:
 
     def _deliver_mine(self, items: Iterable[str], snapshot: Snapshot) -> None:
         """What was read for somebody else, whom this session was when it asked, is left out."""
-        mine = {}
-        for item in items:
-            tally = snapshot.tallies.get((item, self._actor(item)))
-            if tally is not None:
-                gen = snapshot.items[item].gen
-                # A tally of an older generation counts no more: 0 of the item's own is what the client builds on.
-                mine[item] = wire.MyTally(gen, tally.n if tally.gen >= gen else 0)
+        found = {item: tally_in(snapshot, item, self._actor(item)) for item in items}
+        mine = {item: tally for item, tally in found.items() if tally is not None}
         if mine:
             self._outlet.send(wire.frame(wire.Mine(mine)))
 
@@ -170,31 +150,16 @@ class Session:
         if self._has_ended:
             return
         if answer.refusal is None:
-            self._outlet.send(wire.frame(self._pressed(wish, visitor, answer)))
+            self._outlet.send(wire.frame(self._desk.pressed(answer, visitor, wish)))
         elif answer.refusal == "reset":
             self._read([wish.item], partial(self._deliver_reset, wish.id))
-        elif answer.refusal == "rate_limited":
-            retry_after_s = self._desk.budget.retry_after(visitor, 1)
-            self._refuse(answer.refusal, message_id=wish.id, retry_after_s=retry_after_s)
         else:
-            self._refuse(answer.refusal, message_id=wish.id)
+            retry_after_s = self._desk.retry_after_s(answer, visitor)
+            self._refuse(answer.refusal, message_id=wish.id, retry_after_s=retry_after_s)
 
     def _deliver_reset(self, message_id: int | None, items: Sequence[str], snapshot: Snapshot) -> None:
         self._deliver_mine(items, snapshot)
         self._refuse("reset", message_id=message_id)
-
-    def _pressed(self, wish: wire.PressWish, visitor: bytes, answer: Answer) -> wire.Pressed:
-        short = max(0, (wish.n or 0) - answer.n)
-        return wire.Pressed(
-            id=wish.id,
-            item=answer.item,
-            gen=answer.gen,
-            n=answer.n,
-            count=answer.count,
-            copies=answer.copies,
-            wanted=answer.wanted,
-            retry_after=self._desk.budget.retry_after(visitor, short) if short else None,
-        )
 
     def _refuse(
         self,

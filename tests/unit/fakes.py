@@ -26,6 +26,7 @@ class FakeEngine:
         self.has_links = True
         self.state = "ready"
         self.watchers = 0
+        self.peers_state = "unreachable"
         self.presses: list[Press] = []
         self.forgotten: list[Hashable] = []
         self.happened: list[str] = []
@@ -64,7 +65,7 @@ class FakeEngine:
     def status(self) -> list[NodeStatus]:
         return [
             NodeStatus("node1", True, self.state, "http://node1", "10.0.0.1:9000", 0, self.watchers, "0.1.0"),
-            NodeStatus("node2", False, "unreachable", "", "10.0.0.2:9000", 7, 0, "0.1.0"),
+            NodeStatus("node2", False, self.peers_state, "", "10.0.0.2:9000", 7, 0, "0.1.0"),
         ]
 
     def press(self, press: Press, reply: Reply, owner: Hashable) -> None:

@@ -192,7 +192,7 @@ async def test_what_is_not_committed_in_time_is_said_so(site: Site, monkeypatch:
     monkeypatch.setattr(asking, "COMMIT_WAIT_S", 0.01)
     site.engine.is_holding = True
     answer = await press(site, "tap:a", {"n": 1})
-    assert (await problem_of(answer, 503))["code"] == "not_committed"
+    assert (await problem_of(answer, 503))["code"] == "unanswered"
     assert answer.headers["Retry-After"] == "1"
 
 

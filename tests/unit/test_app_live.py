@@ -328,6 +328,22 @@ async def test_who_comes_to_a_leaving_node_is_sent_on(site: Site) -> None:
     assert await (await site.browser()).closed_with() == 4001
 
 
+async def test_a_node_that_cannot_save_sends_its_browsers_to_one_that_can(site: Site) -> None:
+    browser = await site.browser()
+    await browser.hear("hello")
+    connections = site.client.app[keys.LIVE]
+    connections.relieve()
+    site.engine.is_read_only, site.engine.state = True, "read_only"
+    connections.relieve()
+    await browser.say(type="ping")
+    assert await browser.hear() == {"type": "pong"}
+    site.engine.peers_state = "ready"
+    connections.relieve()
+    assert await browser.hear() == {"type": "leaving", "after": 0.0}
+    await browser.say(type="ping")
+    assert await browser.hear() == {"type": "pong"}
+
+
 async def test_a_node_without_the_old_secret_refuses_its_tokens(make_site: MakeSite) -> None:
     site = await make_site()
     browser = await site.browser()

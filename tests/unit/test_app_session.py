@@ -8,9 +8,10 @@ import pytest
 
 from app import session as session_module
 from app.budget import PressBudget
+from app.desk import Desk
 from app.hub import Hub
 from app.metrics import Metrics
-from app.session import Desk, Session
+from app.session import Session
 from app.visitors import Tokens, actor_of
 from tests.unit.fakes import FakeClock, FakeEngine, FakeOutlet
 
