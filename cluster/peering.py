@@ -135,7 +135,7 @@ class Peering:
     def lag_rows(self) -> int:
         """How many rows the peer that lags most has not confirmed."""
         sessions = self.replica.open_sessions().values()
-        return max((self.replica.lag_rows(session) for session in sessions), default=0)
+        return max((session.lag_rows(self.replica.heads) for session in sessions), default=0)
 
     # -- what the links bring (LinkOwner)
 

@@ -91,7 +91,7 @@ class Roster:
                     session.status.state,
                     seen.peer.public_address,
                     seen.address,
-                    replica.lag_rows(session),
+                    session.lag_rows(replica.heads),
                     session.status.watchers,
                     seen.peer.version,
                 )

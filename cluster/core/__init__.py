@@ -13,5 +13,7 @@ and events come out (as in sans-I/O protocol libraries), and the table of tallie
 | `copies`  | R9 which answers are owed until another ledger has confirmed                     |
 | `wire`    | what peers say to each other, as MessagePack                                     |
 | `link`    | one link: proof of the secret, versions, heartbeat                               |
+| `push`    | R4 the own rows not sent yet, joined into ranges                                 |
+| `sessions`| what is known and owed on one link                                               |
 | `replica` | R4, R5, R7 between links: heads announced, pushes, pulls                         |
 """

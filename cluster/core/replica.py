@@ -16,18 +16,16 @@ The owner calls these from one thread, drains `events` after every call, and doe
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-import msgspec
-
 from cluster.core.copies import Copies, Owed
 from cluster.core.events import Asked, Close, Event, Learned, Offered, Opened, Send, Settled
 from cluster.core.link import Identity, Link, LinkError
 from cluster.core.merge import Adoption, Changes, Page, Range
 from cluster.core.push import Unpushed
 from cluster.core.ring import Ring
+from cluster.core.sessions import OpenPull, Session, duplicate
 from cluster.core.wire import (
     End,
     Have,
-    Hello,
     MalformedError,
     Message,
     Peers,
@@ -42,34 +40,7 @@ from cluster.core.wire import (
 
 JOIN_S: Final = 0.010
 PULL_STALLED_S: Final = 30.0
-BAD_ROWS_PER_MINUTE_MAX: Final = 100
 SHUN_S: Final = 60.0
-
-
-class OpenPull(msgspec.Struct):
-    """A question of ours: the heads it was asked with, and when the answer last moved."""
-
-    id: int
-    asked: Mapping[bytes, int]
-    moved_at: float
-
-
-class Session(msgspec.Struct):
-    """What is known and owed on one link."""
-
-    link: Link
-    heads: dict[bytes, int]
-    announced: dict[bytes, int]
-    unannounced: set[bytes]
-    status: Status
-    pull: OpenPull | None = None
-    bad_rows: int = 0
-    bad_since: float = 0.0
-
-    @property
-    def peer(self) -> Hello:
-        assert self.link.peer is not None, "asked of an open link only"
-        return self.link.peer
 
 
 class Replica:
@@ -137,7 +108,7 @@ class Replica:
             self._opened(link, session, now)
 
     def _opened(self, link: int, session: Session, now: float) -> None:
-        loser = self._duplicate(link, session)
+        loser = duplicate(self.identity.origin, link, self.open_sessions())
         self.events.append(Opened(link, session.peer, loser == link))
         if loser is not None:
             self._close(loser, LinkError("duplicate", "there is another link between these two nodes"))
@@ -150,21 +121,6 @@ class Replica:
         session.unannounced.update(self.heads)
         self._send(link, self.status)
         self.pull(link, now)
-
-    def _duplicate(self, link: int, session: Session) -> int | None:
-        """Which of two links to one node has to go: keep the one dialled by the smaller origin.
-
-        Of two links that the same side dialled, the dialer gives up the newer one; the listener waits for it to
-        do so, because its older link may be the half-open rest of a connection that the dialer lost.
-        """
-        for other, known in self.open_sessions().items():
-            if other == link or known.peer.origin != session.peer.origin:
-                continue
-            if known.link.is_dialer == session.link.is_dialer:
-                return link if session.link.is_dialer else None
-            own_dialled, peer_dialled = (link, other) if session.link.is_dialer else (other, link)
-            return peer_dialled if self.identity.origin < session.peer.origin else own_dialled
-        return None
 
     def _close(self, link: int, error: LinkError) -> None:
         if link in self.sessions:
@@ -240,15 +196,11 @@ class Replica:
 
     def _count_bad_rows(self, link: int, count: int, now: float) -> None:
         session = self.sessions.get(link)
-        if session is None:
-            return
-        if now - session.bad_since >= 60.0:
-            session.bad_since, session.bad_rows = now, 0
-        session.bad_rows += count
-        if session.bad_rows > BAD_ROWS_PER_MINUTE_MAX:
-            peer = session.peer
-            self._shunned[peer.ledger] = now + SHUN_S
-            self._close(link, LinkError("bad_rows", f"{peer.name} sent over 100 rows out of bounds in a minute"))
+        if session is not None and session.has_too_many_bad_rows(count, now):
+            self._shunned[session.peer.ledger] = now + SHUN_S
+            self._close(
+                link, LinkError("bad_rows", f"{session.peer.name} sent over 100 rows out of bounds in a minute")
+            )
 
     def owe(self, owed: Owed) -> None:
         """Tell with `Settled` when this answer's copies exist."""
@@ -305,10 +257,6 @@ class Replica:
         message = Peers(list(addresses))
         for link in self.open_sessions():
             self._send(link, message)
-
-    def lag_rows(self, session: Session) -> int:
-        """How many rows this peer has not yet confirmed (an upper bound: a key pressed again counts twice)."""
-        return sum(head - session.heads.get(origin, 0) for origin, head in above(self.heads, session.heads).items())
 
     # -- what goes out
 
