@@ -49,7 +49,7 @@ class Session(msgspec.Struct):
 
 
 def duplicate(own_origin: bytes, link: int, sessions: Mapping[int, Session]) -> int | None:
-    """Which of two links to one node has to go, now that `link` is open: keep the one dialled by the smaller origin.
+    """Which of two links to one node has to go, now that `link` is open: the smaller origin's stays.
 
     Of two links that the same side dialled, the dialer gives up the newer one; the listener waits for it to do so,
     because its older link may be the half-open rest of a connection that the dialer lost.
