@@ -6,10 +6,12 @@ Naming one node is enough to join: whoever is linked is told of all peers, and d
    a random delay up to a cap that doubles to 10 s (Brooker, "Exponential Backoff And Jitter", 2015).
 2. An address that leads back to this node is not dialled again. One that leads to a node which is linked already
    waits until that link ends.
-3. A learned address that no peer has named for 10 minutes is forgotten; a configured one never.
+3. A learned address that no peer has named and no link has reached for 10 minutes is forgotten; a configured
+   one never.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from random import Random
 from typing import Final
@@ -66,12 +68,13 @@ class Membership:
         is_linked: Callable[[bytes], bool],
         resolve: Resolve = resolve,
         random: Random,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.static = tuple(peer for peer in peers if not peer.startswith(DNS_PREFIX))
         self._names = tuple(peer.removeprefix(DNS_PREFIX) for peer in peers if peer.startswith(DNS_PREFIX))
         self.origins: dict[str, bytes] = {}
         self._dial, self._peer_of, self._is_linked = dial, peer_of, is_linked
-        self._resolve, self._random = resolve, random
+        self._resolve, self._random, self._clock = resolve, random, clock
         self._resolved: dict[str, frozenset[str]] = {}
         self._learned: dict[str, float] = {}
         self._own: set[str] = set()
@@ -91,7 +94,7 @@ class Membership:
 
     def learn(self, addresses: Iterable[str]) -> None:
         """A peer is linked with these."""
-        now = asyncio.get_running_loop().time()
+        now = self._clock()
         for address in addresses:
             if split_address(address) and (address in self._learned or len(self._learned) < LEARNED_MAX):
                 self._learned[address] = now
@@ -108,7 +111,6 @@ class Membership:
                 for name in self._names:
                     group.create_task(self._resolve_for_ever(name))
                 while True:
-                    self._changed.clear()
                     self._forget_old()
                     for address in self._wanted() - self._tasks.keys():
                         self._tasks[address] = group.create_task(self._keep_linked(address))
@@ -123,10 +125,13 @@ class Membership:
         return set().union(*self._resolved.values())
 
     def _forget_old(self) -> None:
-        oldest = asyncio.get_running_loop().time() - FORGET_AFTER_S
+        oldest = self._clock() - FORGET_AFTER_S
         self._learned = {address: at for address, at in self._learned.items() if at >= oldest}
 
     async def _wait_for_change(self, timeout_s: float) -> None:
+        # Cleared by whoever waits, for a waiter that met a set event would not let the loop turn, and so would
+        # keep the one that clears it from running. All who wait are woken by the next one.
+        self._changed.clear()
         try:
             async with asyncio.timeout(timeout_s):
                 await self._changed.wait()
@@ -139,7 +144,7 @@ class Membership:
         while True:
             try:
                 found = frozenset(await self._resolve(*parts))
-            except OSError as error:
+            except (OSError, UnicodeError) as error:  # UnicodeError: no host name, such as one of 64 letters
                 self._report(name, f"cannot resolve: {error}")
             else:
                 self._reported.pop(name, None)
@@ -161,16 +166,24 @@ class Membership:
                 self.origins[address] = peer
                 self._reported.pop(address, None)
                 await self._wait_until_unlinked(peer)
+                self._note_seen(address)
             if end.code != "duplicate":
                 self._report(address, f"{end.code}: {end.reason}")
             cap = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2**attempt)
             attempt = min(attempt + 1, 16)
             await asyncio.sleep(self._random.uniform(0, cap))
         self._tasks.pop(address, None)
+        self.origins.pop(address, None)
+        self._reported.pop(address, None)
 
     async def _wait_until_unlinked(self, origin: bytes) -> None:
         while self._is_linked(origin):
             await self._wait_for_change(1.0)
+
+    def _note_seen(self, address: str) -> None:
+        """A link to this address stood until now, so a learned one is remembered for another 10 minutes."""
+        if address not in self.static and address not in self._names_resolved():
+            self._learned[address] = self._clock()
 
     def _note_self(self, address: str) -> None:
         self._own.add(address)
