@@ -2,8 +2,9 @@
 
 1. A forbidden origin is accepted and closed with 4502: a browser's script cannot see a refused handshake.
 2. A connection from which nothing came for `SILENCE_S`, not even a ping, is closed with 4003.
-3. A client that asks faster than the engine answers is not read from until the engine has caught up.
-4. On shutdown every browser is told when to leave, spread so that the other nodes are not stormed; who is
+3. Nobody is let in for whom there is no file left: that one is closed with 4004, and finds another node.
+4. A client that asks faster than the engine answers is not read from until the engine has caught up.
+5. On shutdown every browser is told when to leave, spread so that the other nodes are not stormed; who is
    still here after that is closed with 4001. A node that turned read-only sends them to a healthy one.
 """
 
@@ -14,12 +15,13 @@ from typing import Final
 import structlog
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
-from app import guards, keys, wire
+from app import files, guards, keys, wire
 from app.connection import Connection
 from app.desk import Desk
 from app.session import Session
 
-SILENCE_S: Final = 60.0
+# A hidden page may wake only once a minute to ping; one that is gone for good is soon a slow watcher.
+SILENCE_S: Final = 150.0
 SWEEP_S: Final = 5.0
 UNANSWERED_MAX: Final = 1000
 CAUGHT_UP_LOOK_S: Final = 0.01
@@ -36,6 +38,7 @@ class Live:
     def __init__(self, desk: Desk, allowed_origins: frozenset[str]) -> None:
         self._desk = desk
         self._allowed_origins = allowed_origins
+        self._connections_max = files.connections_max()
         self._sessions: dict[Connection, Session] = {}
         self.is_leaving = False
         self._has_left = asyncio.Event()
@@ -101,7 +104,9 @@ class Live:
         if not guards.may_go_live(request, self._allowed_origins):
             self._desk.metrics.refused.labels("forbidden_origin").inc()
             return wire.CLOSE_FORBIDDEN_ORIGIN
-        return wire.CLOSE_LEAVING if self.is_leaving else None
+        if self.is_leaving:
+            return wire.CLOSE_LEAVING
+        return wire.CLOSE_OVERLOADED if len(self._sessions) >= self._connections_max else None
 
     async def _converse(self, connection: Connection, socket: web.WebSocketResponse) -> None:
         session = self._sessions[connection] = Session(self._desk, connection)

@@ -70,7 +70,7 @@ def build_app(settings: Settings, engine: Engine, tools: Tools) -> web.Applicati
     app.on_response_prepare.append(guards.add_headers)
     app.on_response_prepare.append(live.let_go)
     app.cleanup_ctx.append(_background)
-    aiohttp_jinja2.setup(app, loader=jinja2.FileSystemLoader(_TEMPLATES))
+    aiohttp_jinja2.setup(app, loader=jinja2.FileSystemLoader(_TEMPLATES), auto_reload=False)
     return app
 
 

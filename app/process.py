@@ -20,7 +20,7 @@ from typing import Any, Final
 import structlog
 from aiohttp import http_parser, web
 
-from app import __version__, keys
+from app import __version__, files, keys
 from app.main import build_app, build_tools
 from app.settings import Settings
 from cluster.surface import Budget, ClusterSettings, Engine, StartError
@@ -41,6 +41,7 @@ _log = structlog.get_logger(__name__)
 async def run_node(settings: Settings, make_engine: EngineFactory) -> int:
     """Until a signal or a failure; returns the exit code. Raises `StartError` with what to do."""
     check_parser()
+    files.raise_limit()
     stop = _stop_signal()
     tools = build_tools(settings)
     engine = make_engine(settings.cluster, tools.budget, tools.probes.routes())

@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
+import resource
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import aiohttp
 import pytest
 
-from app import keys, live, wire
+from app import files, keys, live, wire
 from app.visitors import Tokens
 from tests.unit.sites import Browser, Site, until
 
@@ -311,6 +312,29 @@ async def test_leaving_is_told_with_spread_delays_and_who_stays_is_closed_with_4
     assert sorted(delays) == [0.0, 0.1, 0.2, 0.3]
     assert [await browser.closed_with() for browser in browsers] == [4001] * 4
     await leaving
+
+
+async def test_who_comes_to_a_full_node_is_closed_with_4004(
+    make_site: MakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "connections_max", lambda: 1)
+    site = await make_site()
+    first = await site.browser()
+    await first.hear("hello")
+    assert await (await site.browser()).closed_with() == 4004
+    await first.socket.close()
+    await until(lambda: site.engine.forgotten)
+    assert (await (await site.browser()).hear())["type"] == "hello"
+
+
+def test_the_limit_of_open_files_is_raised_as_far_as_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = [(1024, 4096)]
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: limits[-1])
+    monkeypatch.setattr(resource, "setrlimit", lambda _which, both: limits.append(both))
+    files.raise_limit()
+    files.raise_limit()
+    assert limits == [(1024, 4096), (4096, 4096)]
+    assert files.connections_max() == 4096 - files.KEPT_BACK
 
 
 async def test_nobody_is_waited_for_once_all_have_left(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
