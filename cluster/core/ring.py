@@ -1,6 +1,7 @@
 """The newest committed rows of all origins, from which most pulls are answered without reading the table (R5).
 
-1. The ring holds whole commits, newest last, about 65,536 rows.
+1. The ring holds whole commits, newest last, about 65,536 rows. A commit that only raised heads takes the place of
+   one row, and one that changed nothing is not kept, so what writes no row cannot pile up.
 2. `floor[origin]` is at least the head of that origin, and the highest seq of any of its rows held, at the moment
    the ring began. A row that left the ring, or stood in the table before it, lies at or below the floor.
 3. So whoever has every floor (and not only some) misses nothing that is not in the ring. Comparing with the
@@ -31,14 +32,17 @@ class Ring:
     def append(self, heads: Mapping[bytes, int], rows: Iterable[Row]) -> None:
         """Take in one commit: the heads it raised, the rows it wrote."""
         commit = (heads, tuple(rows))
+        if not any(commit):
+            return
         self._commits.append(commit)
-        self._rows += len(commit[1])
+        self._rows += _size(commit)
         while self._rows > self._rows_max:
             self._drop_oldest()
 
     def _drop_oldest(self) -> None:
-        heads, rows = self._commits.popleft()
-        self._rows -= len(rows)
+        commit = self._commits.popleft()
+        self._rows -= _size(commit)
+        heads, rows = commit
         for origin, head in heads.items():
             self._lift(origin, head)
         for row in rows:
@@ -57,3 +61,7 @@ class Ring:
             for row in rows:
                 latest[row.key] = row
         return [row for row in latest.values() if row.seq > base.get(row.origin, 0)]
+
+
+def _size(commit: Commit) -> int:
+    return len(commit[1]) or 1

@@ -1,0 +1,104 @@
+"""A table of tallies in a dictionary, and short ways to write rows: for the tests of the core.
+
+`Table.commit` does what the ledger does in a transaction, so a test of `merge` speaks of commits and counts.
+"""
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+
+from hypothesis import strategies as st
+
+from cluster.core.merge import Adoption, Changes, Held, ItemSums, Offer, Outcome, Page, Range, keys_of, merge
+from cluster.core.press import Press
+from cluster.core.rows import Key, Row
+
+HOME = "tap:home"
+POST = "once:post"
+SONG = "clap:song"
+HERE = b"h" * 16
+THERE = b"t" * 16
+ELSEWHERE = b"e" * 16
+
+
+def actor(number: int, tab: int = 0) -> bytes:
+    """The actor of a visitor, or of one of its tabs."""
+    return number.to_bytes(10, "big") + tab.to_bytes(6, "big")
+
+
+def visitor(number: int) -> bytes:
+    return actor(number)[:10]
+
+
+def row(n: int, seq: int = 1, *, item: str = HOME, who: int = 1, gen: int = 0, origin: bytes = THERE) -> Row:
+    return Row(item, actor(who), gen, n, origin, seq)
+
+
+def press(n: int | None = None, *, item: str = HOME, who: int = 1, tab: int = 0, gen: int | None = None) -> Press:
+    return Press(item, actor(who, tab), gen, n)
+
+
+class Table:
+    """Rows, item sums and heads of one replica that writes as `origin`."""
+
+    def __init__(self, origin: bytes = HERE) -> None:
+        self.origin = origin
+        self.rows: dict[Key, Row] = {}
+        self.items: dict[str, ItemSums] = {}
+        self.heads: dict[bytes, int] = {}
+
+    def commit(self, *offers: Offer, allowances: Mapping[bytes, int] | None = None) -> Changes:
+        keys = keys_of(offers)
+        held = Held(
+            {key: self.rows[key] for key in keys if key in self.rows},
+            {item: self.items[item] for item, _ in keys if item in self.items},
+        )
+        changes = merge(held, offers, self.heads, origin=self.origin, allowances=allowances or {})
+        self.rows.update(changes.rows)
+        self.items.update(changes.items)
+        self.heads.update(changes.heads)
+        return changes
+
+    def press(self, *presses: Press) -> list[Outcome]:
+        return self.commit(*presses).outcomes
+
+    def take(self, *rows: Row) -> Changes:
+        """Merge rows that raise no head."""
+        return self.commit(Page(rows))
+
+    def hear(self, origin: bytes, start: int, to: int, *rows: Row) -> Changes:
+        """Merge a push."""
+        return self.commit(Range(origin, start, to, rows))
+
+    def adopt(self, asked: Mapping[bytes, int], heads: Mapping[bytes, int]) -> Changes:
+        return self.commit(Adoption(asked, heads))
+
+    def count(self, item: str = HOME) -> int:
+        return self.items.get(item, ItemSums()).count
+
+    def current_rows(self, item: str) -> list[Row]:
+        """The rows of an item's current generation."""
+        gen = self.items.get(item, ItemSums()).gen
+        return [each for each in self.rows.values() if each.item == item and each.gen == gen]
+
+    def state(self) -> tuple[dict[str, ItemSums], list[Row]]:
+        """What replicas that saw the same rows must agree on."""
+        return self.items, sorted((r for item in self.items for r in self.current_rows(item)), key=lambda r: r.key)
+
+
+def rows_of_few_keys() -> st.SearchStrategy[Row]:
+    """Rows that meet often: few items, actors, generations, origins; n within every kind's bounds."""
+    return st.builds(
+        Row,
+        item=st.sampled_from([HOME, POST, SONG, "later:kind"]),
+        actor=st.sampled_from([b"", actor(1), actor(2), actor(2, tab=1)]),
+        gen=st.integers(0, 2),
+        n=st.integers(0, 50),
+        origin=st.sampled_from([HERE, THERE, ELSEWHERE]),
+        seq=st.integers(1, 6),
+    ).map(lambda each: Row(each.item, b"", each.gen, 0, each.origin, each.seq) if not each.actor else each)
+
+
+def batches_of(rows: Sequence[Row], cuts: Iterable[int]) -> list[Sequence[Row]]:
+    """The rows cut at these places."""
+    edges = [0, *sorted(cut % (len(rows) + 1) for cut in cuts), len(rows)]
+    return [rows[first:last] for first, last in itertools.pairwise(edges)]
