@@ -6,16 +6,17 @@ The only module that knows the peers' wire format. `docs/protocol.md` lists the 
 2. A row is relayed, so nothing of it may be dropped: what later versions append to a row travels in its last
    element, `ext`, a byte string that holds the appended fields as MessagePack (R15).
 3. Items and origins of a block are named once and then by index: a press costs about 30 bytes.
-4. What cannot be decoded raises `MalformedError`: the sender's fault, and the link closes (R13). A row that
-   decodes but is out of bounds is the merge's business.
+4. What cannot be decoded raises `MalformedError`: the sender's fault, and the link closes (R13). So does a head or
+   range out of bounds, which no ledger could store. A row out of bounds is the merge's business.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
-from cluster.core.rows import Row
+from cluster.core.items import SEQ_MAX
+from cluster.core.rows import ORIGIN_LENGTH, Row
 
 PROTOCOL_MIN: Final = 1
 PROTOCOL_MAX: Final = 1
@@ -23,6 +24,9 @@ FEATURES: Final[tuple[str, ...]] = ()
 MESSAGE_BYTES_MAX: Final = 1 << 20
 HANDSHAKE_BYTES_MAX: Final = 2048
 PAGE_ROWS: Final = 1000
+
+Origin = Annotated[bytes, msgspec.Meta(min_length=ORIGIN_LENGTH, max_length=ORIGIN_LENGTH)]
+Seq = Annotated[int, msgspec.Meta(ge=0, le=SEQ_MAX)]
 
 
 class MalformedError(Exception):
@@ -50,7 +54,7 @@ class Block(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Hello(msgspec.Struct, array_like=True, frozen=True, tag=1):
-    """Who speaks, and a nonce for the other side's proof. `features` are names that both sides must have."""
+    """Who speaks, and a nonce for the other side's proof. A feature is used where both sides name it."""
 
     protocol_min: int
     protocol_max: int
@@ -74,15 +78,15 @@ class Proof(msgspec.Struct, array_like=True, frozen=True, tag=2):
 class Have(msgspec.Struct, array_like=True, frozen=True, tag=3):
     """Heads of the sender: all once per link, then the changed ones; an entry replaces the earlier one (R7)."""
 
-    heads: dict[bytes, int]
+    heads: dict[Origin, Seq]
 
 
 class Push(msgspec.Struct, array_like=True, frozen=True, tag=4):
     """A range of one origin's commits (R4). The only message that a full queue may drop."""
 
-    origin: bytes
-    start: int
-    to: int
+    origin: Origin
+    start: Seq
+    to: Seq
     block: Block
 
 
@@ -103,7 +107,7 @@ class End(msgspec.Struct, array_like=True, frozen=True, tag=7):
     """The end of a pull's answer: the sender's heads above the asker's, taken before the first page."""
 
     id: int
-    heads: dict[bytes, int]
+    heads: dict[Origin, Seq]
 
 
 class Peers(msgspec.Struct, array_like=True, frozen=True, tag=8):

@@ -1,0 +1,181 @@
+"""The peers' wire format: everything comes back as it was sent, and whatever else is malformed."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cluster.core.items import SEQ_MAX
+from cluster.core.rows import Row
+from cluster.core.wire import (
+    MESSAGE_BYTES_MAX,
+    PAGE_ROWS,
+    Alive,
+    Block,
+    End,
+    Have,
+    Hello,
+    MalformedError,
+    Message,
+    Peers,
+    Proof,
+    Pull,
+    Push,
+    Rows,
+    Status,
+    WireRow,
+    above,
+    decode,
+    encode,
+    pack,
+    pages,
+    unpack,
+)
+from tests.unit.tables import ELSEWHERE, HERE, HOME, THERE, actor, row, rows_of_few_keys
+
+origins = st.binary(min_size=16, max_size=16)
+seqs = st.integers(0, SEQ_MAX)
+heads = st.dictionaries(origins, seqs, max_size=4)
+blocks = st.lists(rows_of_few_keys(), max_size=5).map(pack)
+messages: st.SearchStrategy[Message] = st.one_of(
+    st.builds(Hello),
+    st.builds(Proof),
+    st.builds(Have, heads),
+    st.builds(Push, origins, seqs, seqs, blocks),
+    st.builds(Pull),
+    st.builds(Rows, st.integers(0, 9), blocks),
+    st.builds(End, st.integers(0, 9), heads),
+    st.builds(Peers),
+    st.builds(Status),
+    st.just(Alive()),
+)
+
+
+@given(messages)
+def test_what_is_encoded_is_decoded(message: Message) -> None:
+    if isinstance(message, Hello | Pull | Status):
+        try:
+            data = encode(message)
+        except OverflowError:  # hypothesis made an integer that no MessagePack holds
+            return
+        assert decode(data) == message
+    else:
+        assert decode(encode(message)) == message
+
+
+@given(st.lists(rows_of_few_keys(), max_size=20), st.binary(max_size=40))
+def test_rows_come_back_in_their_order_with_every_byte_of_ext(rows: list[Row], ext: bytes) -> None:
+    rows = [msgspec.structs.replace(each, ext=ext) for each in rows]
+    assert unpack(pack(rows)) == rows
+
+
+def test_a_block_names_each_item_and_origin_once() -> None:
+    block = pack([row(1), row(2, who=2), row(3, who=3, origin=HERE)])
+    assert (block.items, block.origins) == ([HOME], [THERE, HERE])
+    assert len(encode(Rows(1, block))) < 250
+
+
+@given(messages, st.lists(st.one_of(st.integers(0, 99), st.text(), st.lists(st.booleans())), max_size=3))
+def test_what_later_versions_append_to_a_message_is_ignored(message: Message, more: list[Any]) -> None:
+    try:
+        data = encode(message)
+    except OverflowError:
+        return
+    longer = msgspec.msgpack.encode([*msgspec.msgpack.decode(data, strict=False), *more])
+    assert decode(longer) == message
+
+
+@settings(max_examples=300)
+@given(st.binary(max_size=200))
+def test_junk_is_malformed_and_nothing_else(data: bytes) -> None:
+    try:
+        decode(data)
+    except MalformedError:
+        return
+
+
+json_like = st.recursive(
+    st.none() | st.booleans() | st.integers(-(1 << 63), (1 << 64) - 1) | st.floats() | st.text() | st.binary(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers(0, 9), inner),
+    max_leaves=5,
+)
+
+
+@given(st.integers(-1, 12), st.lists(json_like, max_size=6))
+def test_wrongly_typed_messages_are_malformed_and_nothing_else(tag: int, fields: list[Any]) -> None:
+    try:
+        decode(msgspec.msgpack.encode([tag, *fields]))
+    except MalformedError:
+        return
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xc1",
+        b"\x91" * 100_000,  # arrays in arrays
+        b"\x81\xa0" * 100_000,  # maps in maps
+        b"\x9b\x0a" + b"\x91" * 10_000,  # deep where this version looks at nothing
+        b"\xdd\xff\xff\xff\xff",  # an array of four thousand million elements
+        b"\x92\x02\xc6\xff\xff\xff\xff",
+        b"\x92\x08\x91\xa2\xff\xfe",  # an address that is not UTF-8
+        msgspec.msgpack.encode([99]),
+        msgspec.msgpack.encode({"type": "press"}),
+        b"\x00" * (MESSAGE_BYTES_MAX + 1),
+    ],
+)
+def test_deep_giant_and_broken_messages_are_malformed(data: bytes) -> None:
+    with pytest.raises(MalformedError):
+        decode(data)
+
+
+@pytest.mark.parametrize("seq", [-1, SEQ_MAX + 1, (1 << 64) - 1])
+def test_no_head_and_no_range_lies_beyond_the_bounds(seq: int) -> None:
+    for message in (Have({THERE: seq}), End(1, {THERE: seq}), Push(THERE, 0, seq, pack([]))):
+        with pytest.raises(MalformedError):
+            decode(encode(message))
+    with pytest.raises(MalformedError):
+        decode(encode(Push(THERE, seq, 1, pack([]))))
+
+
+@pytest.mark.parametrize("origin", [b"", b"o" * 15, b"o" * 17])
+def test_no_head_and_no_range_is_of_an_illegal_origin(origin: bytes) -> None:
+    for message in (Have({origin: 1}), End(1, {origin: 1}), Push(origin, 0, 1, pack([]))):
+        with pytest.raises(MalformedError):
+            decode(encode(message))
+
+
+@pytest.mark.parametrize(("item", "origin"), [(1, 0), (0, 1), (-1, 0), (0, -1), (1 << 40, 0)])
+def test_a_row_that_names_what_its_block_has_not_is_malformed(item: int, origin: int) -> None:
+    block = Block([HOME], [THERE], [WireRow(item, actor(1), 0, 1, origin, 1)])
+    with pytest.raises(MalformedError):
+        unpack(block)
+
+
+def test_a_block_holds_a_thousand_rows_at_most() -> None:
+    rows = [row(1, who=number) for number in range(PAGE_ROWS + 1)]
+    assert len(unpack(pack(rows[:-1]))) == PAGE_ROWS
+    with pytest.raises(MalformedError):
+        unpack(pack(rows))
+
+
+def test_the_largest_legal_page_fits_into_a_message() -> None:
+    rows = [
+        Row(f"tap:{number:04}" + "x" * 196, actor(number), 0, 1, number.to_bytes(16, "big"), SEQ_MAX, b"e" * 256)
+        for number in range(PAGE_ROWS)
+    ]
+    message = Rows(1, pack(rows))
+    assert decode(encode(message)) == message
+
+
+def test_pages_are_cut_at_a_thousand_rows() -> None:
+    rows = [row(1)] * 2500
+    assert [len(page) for page in pages(rows)] == [1000, 1000, 500]
+    assert list(pages([])) == []
+
+
+def test_above_is_what_the_other_has_not() -> None:
+    assert above({HERE: 3, THERE: 4, ELSEWHERE: 1}, {HERE: 3, THERE: 2}) == {THERE: 4, ELSEWHERE: 1}
