@@ -141,11 +141,9 @@ class Commands:
         return self._patience_s if self._session.was_connected else 0.0
 
     async def _until_known(self, item: str) -> None:
-        """Give a node the time to say who we are to it and what it holds; then press, connected or not."""
+        """Give a node the time to say once what it holds of this visitor; then press, connected or not."""
         deadline = time.monotonic() + self._patience_s
-        await self._session.until(
-            lambda: self._session.is_connected and self._session.knows_mine(item), lambda: deadline
-        )
+        await self._session.until(lambda: self._session.knows_mine(item), lambda: deadline)
 
     async def _report(self, tally: Tally, presses: int) -> ExitCode:
         session = self._session

@@ -88,7 +88,9 @@ class Connection:
             return str(message.data)
         if message.type is aiohttp.WSMsgType.BINARY:
             raise ConnectionEndedError("the node sent a binary frame: it does not speak this protocol")
-        raise _ended(self._socket.close_code, message.extra)
+        # The frame's own code: the socket's may be 1006 by now, if the node was gone before our answer to it.
+        is_close = message.type is aiohttp.WSMsgType.CLOSE
+        raise _ended(message.data if is_close else self._socket.close_code, message.extra)
 
 
 async def dial(http: aiohttp.ClientSession, address: str) -> Connection:
@@ -104,6 +106,8 @@ async def dial(http: aiohttp.ClientSession, address: str) -> Connection:
         raise ConnectionEndedError(f"no answer within {DIAL_S:.0f} s") from error
     except aiohttp.WSServerHandshakeError as error:
         raise ConnectionEndedError(f"HTTP {error.status} instead of a WebSocket") from error
+    except aiohttp.ClientConnectorError as error:
+        raise ConnectionEndedError(f"nobody answers at {address}") from error
     except (OSError, aiohttp.ClientError) as error:
         raise ConnectionEndedError(str(error) or type(error).__name__) from error
     return Connection(socket)

@@ -37,6 +37,8 @@ async def fetch_nodes(http: aiohttp.ClientSession, address: str) -> list[NodeLin
             return msgspec.json.decode(await answer.read(), type=_Answer).nodes
     except TimeoutError as error:
         raise NodesError(f"{address} did not answer within {ANSWER_S:.0f} s") from error
+    except aiohttp.ClientConnectorError as error:
+        raise NodesError(f"nobody answers at {address}") from error
     except (OSError, aiohttp.ClientError) as error:
         raise NodesError(f"{address}: {error or type(error).__name__}") from error
     except msgspec.DecodeError as error:

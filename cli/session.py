@@ -29,7 +29,7 @@ from cli.wire import WireError
 
 # A count that was held back is released by time alone, so waiting looks up this often.
 _LOOK_UP_S: Final = 0.5
-_LIMIT_NOTICE_EVERY_S: Final = 10.0
+_LIMIT_NOTICE_EVERY_S: Final = 60.0
 
 
 class Session:
@@ -41,7 +41,7 @@ class Session:
         self.presses = presses
         self.addresses = addresses
         self.items: set[str] = set()
-        self.words = "not connected"
+        self._words = "not connected"
         self.node = ""
         self.was_connected = False
         self.ended: ConnectionEndedError | None = None
@@ -51,10 +51,10 @@ class Session:
         self._counts = Counts()
         self._refusals: dict[str, Outcome] = {}
         self._told: set[str] = set()
-        self._progress_at = self._limit_told_at = float("-inf")
+        self._progress_at = self._limited_until = float("-inf")
         self._leave_at: float | None = None
         self._address = addresses.given
-        self._last = addresses.given
+        self._lost_node = ""
         self._wake = asyncio.Event()
         self._changed = asyncio.Event()
         self._asking: asyncio.Task[None] | None = None
@@ -68,11 +68,15 @@ class Session:
             task.cancel()
             await asyncio.wait([task])
 
-    # what commands use
-
     @property
     def is_connected(self) -> bool:
         return bool(self.node)
+
+    @property
+    def words(self) -> str:
+        """The state of the connection, for people."""
+        wait_s = self._limited_until - time.monotonic()
+        return f"{self._words}, next presses in {wait_s:.0f} s" if self.is_connected and wait_s > 0 else self._words
 
     @property
     def address(self) -> str:
@@ -131,8 +135,6 @@ class Session:
                     await self._changed.wait()
         return True
 
-    # the connection's life
-
     async def _run(self) -> None:
         lost = ""
         while True:
@@ -166,7 +168,7 @@ class Session:
         except WireError as error:
             raise ConnectionEndedError(str(error)) from error
         finally:
-            self.node = ""
+            self._lost_node, self.node = self.node, ""
             self._touch()
 
     async def _exchange(
@@ -199,6 +201,7 @@ class Session:
                 self._connected(node, address, now)
             case events.TokenRefused(said, fresh):
                 token, lost = self.presses.forget_visitor(said, fresh)
+                self._told.clear()
                 conversation.go_by(token)
                 self._drop("bad_token", "the nodes no longer know this visitor: starting afresh", lost)
             case events.Counted(counts):
@@ -219,7 +222,7 @@ class Session:
                     self._counts.arrive({key[0]: answer.count})
                 self.presses.take(key, answer.gen, answer.n, is_saved=is_saved)
                 self.copies[key] = answer.copies
-                self._progress_at = now
+                self._progress_at = max(self._progress_at, now)
                 if retry_after is not None:
                     self._limited(retry_after, now)
             case events.Delayed(_, "rate_limited", retry_after):
@@ -236,15 +239,12 @@ class Session:
             case events.Refused(key, code, message):
                 self._refuse(key, code, message)
 
-    # what the person is told
-
     def _connected(self, node: str, address: str, now: float) -> None:
         if self.is_connected:
             return
         self._counts.reconnected(now)
         self.addresses.connected()
-        self.node = self._last = node
-        self._address = address
+        self.node, self._address = node, address
         self._progress_at = max(self._progress_at, now)
         self._say(f"connected to {node}")
         if self.was_connected:
@@ -266,16 +266,14 @@ class Session:
     def _lose(self, ended: ConnectionEndedError) -> None:
         self.ended = ended if ended.is_final else None
         self._say(str(ended))
-        if self.was_connected or ended.is_final:
-            self._tell(Notice("ended" if ended.is_final else "lost", f"{self._last}: {ended}"))
-            self._last = "nobody answers"
+        if self._lost_node or ended.is_final:
+            self._tell(Notice("ended" if ended.is_final else "lost", f"{self._lost_node}: {ended}"))
 
     def _limited(self, retry_after: float, now: float) -> None:
-        self._progress_at = max(self._progress_at, now + retry_after)
-        if now - self._limit_told_at >= _LIMIT_NOTICE_EVERY_S:
-            self._limit_told_at = now
-            text = f"more presses than the nodes take at once: the rest follows in {retry_after:.1f} s and on"
+        if now - self._limited_until >= _LIMIT_NOTICE_EVERY_S:
+            text = f"more presses than the nodes take at once: the next go out in {retry_after:.1f} s, and so on"
             self._tell(Notice("rate_limited", text))
+        self._limited_until = self._progress_at = max(self._progress_at, now + retry_after)
 
     def _refuse(self, key: Key | None, code: str, message: str) -> None:
         text = message or code
@@ -292,7 +290,7 @@ class Session:
             self._tell(Notice(code, text))
 
     def _say(self, words: str) -> None:
-        self.words = words
+        self._words = words
         self._touch()
 
     def _touch(self) -> None:

@@ -8,7 +8,7 @@ before a token was said, a tally out of bounds, a frame over 4 KiB fail the test
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -69,6 +69,9 @@ class FakeNode:
         self.keeps_last_answers = False
         self.is_deaf = False
         self.wanted = 1
+        self.retry_after = 0.1
+        # How many presses the next frames are granted; then all.
+        self.grants: Iterator[int] = iter(())
         self.before_press: Callable[[Frame], Frame | None] = lambda frame: None
         self.nodes_answer: Callable[[], Any] = self._nodes
         self._sockets: list[tuple[web.WebSocketResponse, dict[str, Any]]] = []
@@ -183,9 +186,13 @@ class FakeNode:
             await self._error(socket, frame, "behind", retry_after=0.01)
             return
         owner = self._owner(who, item, frame.get("tab"))
-        self.cluster.tallies[owner] = max(self.cluster.tallies.get(owner, 0), n)
+        held = self.cluster.tallies.get(owner, 0)
+        granted = min(n, held + next(self.grants, n))
+        self.cluster.tallies[owner] = max(held, granted)
         answer = {"type": "pressed", "id": frame["id"], "item": item, "gen": gen, "n": self.cluster.tallies[owner]}
         answer |= {"count": self.cluster.count(item), "wanted": self.wanted}
+        if granted < n:
+            answer["retry_after"] = self.retry_after
         if self.wanted:
             await self._send(socket, {**answer, "copies": 0})
         if not self.keeps_last_answers:

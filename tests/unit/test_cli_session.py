@@ -232,6 +232,16 @@ async def test_the_budget_is_waited_for_and_said(cluster: FakeCluster) -> None:
     assert cluster.count(ITEM) == 9
 
 
+async def test_a_wait_for_the_budget_is_not_taken_for_a_lack_of_progress(cluster: FakeCluster) -> None:
+    node = await cluster.start()
+    node.grants, node.retry_after = iter([4, 4]), 0.5
+    async with visit(node.address) as me:
+        await me.until_connected()
+        outcome = await me.session.wait_until_saved(me.session.press(ITEM, 10), patience_s=0.2)
+        assert outcome.status == "saved"
+    assert [frame["n"] for frame in node.pressed()] == [10, 10, 10]
+
+
 async def test_a_read_only_node_is_left_for_another(cluster: FakeCluster) -> None:
     node = await cluster.start(2)
     node.before_press = lambda frame: {"type": "error", "code": "read_only", "message": "", "retry_after": 0.1}
