@@ -13,8 +13,8 @@ from cluster.core import merge as merging
 from cluster.core.events import Asked
 from cluster.core.merge import Adoption, Outcome, Range
 from cluster.core.replica import Replica
-from cluster.core.sessions import Session
 from cluster.core.rows import Row
+from cluster.core.sessions import Session
 from cluster.core.wire import End, Pull, above
 from tests.simulation.disk import Disk
 from tests.simulation.node import SimNode
