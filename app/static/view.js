@@ -6,7 +6,7 @@
  */
 
 import { kindOf, tallyMax } from "./items.js";
-import { formatted, own, reasonOf, saving, status } from "./words.js";
+import { formatted, own, reasonOf, saving, status, unitOf } from "./words.js";
 
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const RIPPLE_MS = 900;
@@ -56,9 +56,9 @@ export class PressForm {
     const output = this.form.querySelector(".count");
     write(output, text);
     output?.classList.toggle("is-long", text.length > LONG_COUNT);
-    const kind = kindOf(this.item);
-    const words = /** @type {Record<string, (n: number) => string>} */ (own)[kind];
-    write(this.form.querySelector(".own"), words(n));
+    const kind = /** @type {"tap" | "once" | "clap"} */ (kindOf(this.item));
+    write(this.form.querySelector(".unit"), unitOf(kind, count));
+    write(this.form.querySelector(".own"), own[kind](n));
     if (kind === "once") this.button.setAttribute("aria-pressed", String(n % 2 === 1));
     this.button.setAttribute("aria-disabled", String(kind !== "once" && n >= tallyMax(this.item)));
     if (count > this.#shown) this.#ripple();

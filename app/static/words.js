@@ -33,6 +33,11 @@ export const saving = {
   readOnly: (/** @type {number} */ n) => `The node cannot save right now – ${formatted(n)} waiting`,
 };
 
+const UNITS = { tap: ["press", "presses"], once: ["like", "likes"], clap: ["clap", "claps"] };
+
+/** @param {keyof typeof UNITS} kind @param {number} count */
+export const unitOf = (kind, count) => UNITS[kind][count === 1 ? 0 : 1];
+
 export const own = {
   tap: (/** @type {number} */ n) => (n === 0 ? "" : `${formatted(n)} from you, just now`),
   once: (/** @type {number} */ n) => (n % 2 ? "You like this" : ""),

@@ -1,0 +1,87 @@
+"""The connection: what ends it for good, and what brings it back."""
+
+import pytest
+from playwright.async_api import WebSocketRoute, expect
+
+from tests.browser.site import Site
+from tests.support.waiting import wait_for
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+PERSISTED = "addEventListener('pageshow', (event) => { window.wasCached = event.persisted; });"
+
+
+@pytest.mark.parametrize(
+    ("code", "words"), [(4502, "does not serve this address"), (1008, "refused the connection (1008)")]
+)
+async def test_a_final_close_stops_and_says_why(calm_site: Site, code: int, words: str) -> None:
+    tab = await (await calm_site.meet()).new_tab()
+    dialled = 0
+
+    async def refuse(route: WebSocketRoute) -> None:
+        nonlocal dialled
+        dialled += 1
+        await route.close(code=code)
+
+    await tab.page.route_web_socket("**/live", refuse)
+    await tab.open(is_live=False)
+    await expect(tab.status).to_contain_text(words)
+    await tab.press("tap:home")
+    await tab.assert_waiting(1)
+    await tab.page.evaluate("dispatchEvent(new Event('online'))")
+    await expect(tab.status).to_contain_text(words)
+    assert dialled == 1
+
+
+async def test_a_close_that_is_not_final_is_tried_again(calm_site: Site) -> None:
+    tab = await (await calm_site.meet()).new_tab()
+    dialled = 0
+
+    async def overload(route: WebSocketRoute) -> None:
+        nonlocal dialled
+        dialled += 1
+        await (route.close(code=4004) if dialled < 3 else _connect(route))
+
+    await tab.page.route_web_socket("**/live", overload)
+    await tab.open(is_live=False)
+    await tab.wait_until_live(10)
+    assert dialled == 3
+
+
+async def _connect(route: WebSocketRoute) -> None:
+    route.connect_to_server()
+
+
+async def test_a_node_that_never_says_hello_is_given_up(calm_site: Site) -> None:
+    tab = await (await calm_site.meet()).new_tab()
+    dialled = 0
+
+    async def ignore_the_first(route: WebSocketRoute) -> None:
+        nonlocal dialled
+        dialled += 1
+        if dialled > 1:
+            await _connect(route)
+
+    await tab.page.route_web_socket("**/live", ignore_the_first)
+    await tab.open(is_live=False)
+    await tab.wait_until_live(10)
+    assert dialled == 2
+
+
+async def test_a_page_from_the_back_forward_cache_is_live_again(calm_site: Site, name: str) -> None:
+    tab = await (await calm_site.meet()).new_tab()
+    await tab.page.add_init_script(PERSISTED)
+    item = f"tap:{name}"
+    await tab.open(item)
+    await tab.press(item, 2)
+    await tab.assert_saved()
+    await tab.open("tap:elsewhere")
+
+    # A page from the cache is not loaded, so there is no load to wait for.
+    await tab.page.go_back(wait_until="commit")
+    await wait_for(lambda: tab.page.evaluate("window.wasCached"), 3, "the page to come from the cache")
+    await tab.wait_until_live()
+    await tab.press(item)
+    await tab.assert_shows(item, 3)
+    await tab.assert_saved()
+    await calm_site.cluster.assert_converged(item, 3)

@@ -1,0 +1,80 @@
+"""Presses made offline are shown at once, kept, and sent once."""
+
+from tests.browser.person import BACK_WITHIN_S
+from tests.browser.site import Site
+
+
+async def test_presses_made_offline_are_shown_kept_and_counted_once(site: Site) -> None:
+    tab = await (await site.meet()).open()
+    await tab.press("tap:home")
+    await tab.assert_saved()
+
+    await site.nginx.stop()
+    await tab.wait_until_offline()
+    await tab.press("tap:home", 3)
+    await tab.press("once:article")
+    await tab.assert_shows("tap:home", 4, within_s=0.5)
+    await tab.assert_liked("once:article", True, within_s=0.5)
+    await tab.assert_waiting(4)
+
+    await site.nginx.start()
+    await tab.wait_until_live(BACK_WITHIN_S)
+    await tab.assert_saved()
+    await site.cluster.assert_converged("tap:home", 4)
+    await site.cluster.assert_converged("once:article", 1)
+
+
+async def test_presses_of_a_closed_tab_are_sent_by_the_next_one(site: Site) -> None:
+    """Also the very first ones, for which no token was taken yet."""
+    person = await site.meet()
+    tab = await person.open()
+    await site.nginx.stop()
+    await tab.wait_until_offline()
+    await tab.press("tap:home", 2)
+    await tab.press("clap:talk", 3)
+    await tab.press("once:article")
+    await tab.assert_waiting(6)
+    await tab.close()
+    await site.nginx.start()
+
+    for _ in range(2):
+        tab = await person.open("tap:elsewhere")
+        await site.cluster.assert_converged("tap:home", 2)
+        await site.cluster.assert_converged("clap:talk", 3)
+        await site.cluster.assert_converged("once:article", 1)
+        await tab.close()
+
+
+async def test_a_tab_that_hears_nothing_any_more_says_so_and_comes_back_with_the_network(site: Site) -> None:
+    person = await site.meet()
+    tab = await person.open()
+    await person.context.set_offline(True)
+    await tab.wait_until_offline()
+    await tab.press("tap:home")
+    await tab.assert_waiting(1)
+
+    await person.context.set_offline(False)
+    await tab.wait_until_live()
+    await tab.assert_saved()
+    await site.cluster.assert_converged("tap:home", 1)
+
+
+async def test_a_count_does_not_fall_when_the_tab_comes_back(site: Site) -> None:
+    tab = await (await site.meet()).open()
+    await tab.press("tap:home", 5)
+    await tab.assert_saved()
+    await tab.page.evaluate(
+        """() => {
+            const count = document.querySelector('form[data-item="tap:home"] .count');
+            window.seen = [];
+            new MutationObserver(() => seen.push(Number(count.textContent)))
+                .observe(count, { childList: true, characterData: true, subtree: true });
+        }"""
+    )
+    await site.nginx.stop()
+    await tab.wait_until_offline()
+    await tab.press("tap:home", 2)
+    await site.nginx.start()
+    await tab.wait_until_live(BACK_WITHIN_S)
+    await tab.assert_saved()
+    assert await tab.page.evaluate("window.seen") == [6, 7]

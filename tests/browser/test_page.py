@@ -1,0 +1,59 @@
+"""How the page looks and reads, as far as a program can tell."""
+
+import pytest
+from playwright.async_api import expect
+
+from tests.browser.site import Site
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+# Where everything of fixed size is on the page, wherever it is scrolled to.
+BOXES = """() => [...document.querySelectorAll('h1, button, .status, h2, .card, footer')].map((each) => {
+    const { x, y, width, height } = each.getBoundingClientRect();
+    return [x, y + scrollY, width, height].map(Math.round);
+})"""
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+async def test_nothing_moves_overflows_or_is_too_small_to_hit(calm_site: Site, width: int) -> None:
+    person = await calm_site.meet(viewport={"width": width, "height": 800}, reduced_motion="reduce")
+    tab = await person.open()
+    before = await tab.page.evaluate(BOXES)
+    for item in ("tap:home", "once:article", "clap:talk"):
+        await tab.press(item)
+    await tab.assert_saved()
+
+    assert await tab.page.evaluate(BOXES) == before
+    assert await tab.page.evaluate("document.documentElement.scrollWidth") == width
+    for target in await tab.page.locator("button, a").all():
+        box = await target.bounding_box()
+        assert box and box["width"] >= 44 and box["height"] >= 44
+
+
+async def test_a_screen_reader_gets_constant_names_and_one_polite_line(calm_site: Site, name: str) -> None:
+    item = f"once:{name}"
+    tab = await (await calm_site.meet()).open(item)
+    button = tab.button(item)
+    await expect(button).to_have_accessible_name("Like")
+    await tab.press(item)
+    await tab.assert_liked(item, True)
+    await expect(button).to_have_accessible_name("Like")
+    await expect(button).to_have_accessible_description("1 like You like this")
+    assert await tab.page.locator("[aria-live], [role=status], [role=alert], output").count() == 1
+
+
+async def test_nothing_moves_for_those_who_asked_for_calm(calm_site: Site, name: str) -> None:
+    item = f"tap:{name}"
+    tab = await (await calm_site.meet(reduced_motion="reduce")).open(item)
+    await tab.press(item)
+    await tab.assert_shows(item, 1)
+    assert await tab.page.evaluate("document.getAnimations().length") == 0
+
+
+async def test_a_press_is_answered_by_motion_at_once(calm_site: Site, name: str) -> None:
+    item = f"tap:{name}"
+    tab = await (await calm_site.meet(reduced_motion="no-preference")).open(item)
+    running = await tab.button(item).evaluate(
+        "(button) => { button.click(); return document.getAnimations().length; }"
+    )
+    assert running > 0
