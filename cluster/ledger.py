@@ -2,8 +2,9 @@
 
 1. Nobody else opens the file (`cluster.ledger_file`).
 2. One transaction = rows, item sums and heads. `commit` returns only after COMMIT with synchronous=FULL.
-3. After an error at a commit nothing is known (the commit may come back): `LedgerError` ends this run's origin.
-   A full disk is `LedgerFullError`, and the only one after which the same process may go on, with a new origin.
+3. After an error at a commit nothing is known (the commit may come back): `LedgerError`, and whatever is asked of
+   this ledger afterwards raises it again. A full disk is `LedgerFullError`, and the only one after which the same
+   process may go on, with a new origin.
 4. A row that breaks the bounds (R13) is deleted, with every head dropped in the same transaction, and the node
    must exit: its next start pulls everything, that row too.
 5. Item rows hold the sums of their rows, so a start reads none of the tallies.
@@ -21,7 +22,7 @@ import apsw
 from cluster.core.merge import Changes, Held, ItemSums, Offer, keys_of, merge, sums_of
 from cluster.core.press import ItemState, Tally
 from cluster.core.rows import Key, Row, fault_of
-from cluster.ledger_file import FILE_NAME, open_file
+from cluster.ledger_file import FILE_NAME, open_file, unusable
 from cluster.surface import Snapshot
 
 SCAN_ROWS: Final = 1000
@@ -52,7 +53,12 @@ class Ledger:
         """Open or create `ledger.db` in this folder. Raises StartError."""
         self._path = data_dir / FILE_NAME
         self._db, self._lock = open_file(data_dir)
-        self.load()
+        self._end: str | None = None
+        try:
+            self.load()
+        except apsw.Error as error:
+            self.close()
+            raise unusable(self._path, error) from error
 
     def load(self) -> None:
         """Read what a start needs: the ledger's id, heads and origins."""
@@ -73,7 +79,7 @@ class Ledger:
         """Merge these offers in one transaction; what it changed, after COMMIT. Raises LedgerError."""
         with self._translated():
             try:
-                with self._db:
+                with self._transaction():
                     ids, held = self._held(keys_of(offers))
                     changes = merge(held, offers, self.heads, origin=origin, allowances=allowances)
                     self._write(changes, ids)
@@ -163,7 +169,9 @@ class Ledger:
 
     def _drop(self, bad: BadRowError) -> None:
         """Delete a row that the disk has spoilt, so that the next start pulls it again (R13)."""
-        with self._db:
+        # A later commit would write heads as they were before, and the row would never be pulled.
+        self._end = f"{self._path}: a row was out of bounds ({bad.fault}) and is dropped: check the disk"
+        with self._transaction():
             self._db.execute("DELETE FROM tallies WHERE item_id = ? AND actor = ?", (bad.item_id, bad.actor))
             self._db.execute("UPDATE origins SET head = 0")
             item, gen = next(self._db.execute("SELECT item, gen FROM items WHERE id = ?", (bad.item_id,)))
@@ -173,7 +181,7 @@ class Ledger:
                 "UPDATE items SET count = ?, rows = ?, digest = ? WHERE id = ?",
                 (sums.count, sums.rows, sums.digest.to_bytes(16, "big"), bad.item_id),
             )
-        raise LedgerError(f"a row of {item} was out of bounds ({bad.fault}) and is dropped: check the disk")
+        raise LedgerError(self._end)
 
     def _rows_of(self, item_id: int, item: str) -> Iterator[Row]:
         for actor, gen, n, origin_id, seq, ext in self._db.execute(
@@ -186,19 +194,18 @@ class Ledger:
     def has_room(self) -> bool:
         """Whether a commit succeeds again after the disk was full."""
         try:
-            with self._db:
-                self._db.execute("INSERT OR REPLACE INTO meta VALUES ('probe', zeroblob(262144))")
-            with self._db:
-                self._db.execute("DELETE FROM meta WHERE key = 'probe'")
-        except apsw.FullError:
+            with self._translated():
+                with self._transaction():
+                    self._db.execute("INSERT OR REPLACE INTO meta VALUES ('probe', zeroblob(262144))")
+                with self._transaction():
+                    self._db.execute("DELETE FROM meta WHERE key = 'probe'")
+        except LedgerFullError:
             return False
-        except apsw.Error as error:
-            raise LedgerError(f"{self._path}: {error}") from error
         return True
 
     # -- reading
 
-    def read(self, items: Iterable[str], keys: Iterable[Key]) -> Snapshot:
+    def read(self, items: Sequence[str], keys: Sequence[Key]) -> Snapshot:
         """Item states and tallies as of the last commit; absent ones are zero."""
         with self._translated():
             try:
@@ -233,14 +240,33 @@ class Ledger:
         return rows, last if seen == SCAN_ROWS else None
 
     @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """BEGIN, and COMMIT or ROLLBACK.
+
+        Not apsw's own context manager, which rolls back what SQLite has rolled back already when the disk is full,
+        and so hides that it is.
+        """
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+
+    @contextmanager
     def _translated(self) -> Iterator[None]:
         """Turn SQLite's errors into what the node decides on."""
+        if self._end is not None:
+            raise LedgerError(self._end)
         try:
             yield
         except apsw.FullError as error:
             raise LedgerFullError(f"{self._path.parent}: no space left on the disk") from error
         except apsw.Error as error:
-            raise LedgerError(f"{self._path}: {error}") from error
+            self._end = f"{self._path}: {error}"
+            raise LedgerError(self._end) from error
 
 
 def _state(sums: ItemSums | None) -> ItemState:

@@ -8,6 +8,7 @@
 
 import fcntl
 import secrets
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Final
 
@@ -44,18 +45,27 @@ def open_file(data_dir: Path) -> tuple[apsw.Connection, IO[bytes]]:
     """
     lock = _lock(data_dir)
     path = data_dir / FILE_NAME
-    try:
-        db = apsw.Connection(str(path))
-        _prepare(db, path)
-    except apsw.Error as error:
-        lock.close()
-        raise StartError(
-            f"{path}: {error}. Put a backup in its place, or move it away and let the peers fill a new one"
-        ) from error
-    except StartError:
-        lock.close()
-        raise
+    with ExitStack() as opened:
+        opened.callback(lock.close)
+        try:
+            db = apsw.Connection(str(path))
+            opened.callback(db.close)
+            _prepare(db, path)
+        except apsw.Error as error:
+            raise unusable(path, error) from error
+        opened.pop_all()
     return db, lock
+
+
+def unusable(path: Path, error: apsw.Error) -> StartError:
+    """What the operator is told of a file that SQLite cannot work with."""
+    if isinstance(error, apsw.FullError):
+        return StartError(f"{path}: {error}. Free space on this disk")
+    if isinstance(error, apsw.CorruptError | apsw.NotADBError):
+        return StartError(
+            f"{path}: {error}. Put a backup in its place, or move it away and let the peers fill a new one"
+        )
+    return StartError(f"{path}: {error}. Check that this node may read and write it, and the disk")
 
 
 def _prepare(db: apsw.Connection, path: Path) -> None:
