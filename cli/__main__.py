@@ -6,6 +6,7 @@ import random
 import signal
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import aiohttp
 
@@ -16,10 +17,12 @@ from cli.exit_codes import ExitCode
 from cli.notices import Notice
 from cli.pipe import read_lines, run_lines
 from cli.presses import Presses
-from cli.prompt import Prompt
 from cli.screen import Screen
 from cli.session import Session
 from cli.state import MemoryState, State, StateError, StateFile, state_folder
+
+if TYPE_CHECKING:
+    from cli.prompt import Prompt
 
 # At the prompt a press is waited for only so long; the bar goes on saying what is not saved.
 PROMPT_PATIENCE_S = 1.5
@@ -35,6 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return asyncio.run(_until_stopped(options))
     except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # As in `python -m cli watch | head -1`. Python must not try to flush into that pipe at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.INTERRUPTED
 
 
@@ -63,7 +70,7 @@ async def _run(options: Options) -> int:
     ):
         commands = Commands(session, screen, http, item=options.item, patience_s=patience_s)
         if is_person:
-            return await Prompt(session, commands, screen).run()
+            return await _prompt(session, commands, screen).run()
         if options.command is None:
             return await run_lines(read_lines(sys.stdin.fileno()), commands, screen)
         return await _run_one(options, session, commands, screen)
@@ -74,11 +81,17 @@ async def _run_one(options: Options, session: Session, commands: Commands, scree
     assert command is not None
     if command.name == "like many" and sys.stdin.isatty() and screen.is_lively:
         try:
-            command = await Prompt(session, commands, screen).ask_many(command)
+            command = await _prompt(session, commands, screen).ask_many(command)
         except UsageError as error:
             screen.complain(str(error), "usage")
             return ExitCode.USAGE
     return await commands.run(command)
+
+
+def _prompt(session: Session, commands: Commands, screen: Screen) -> "Prompt":
+    from cli.prompt import Prompt  # noqa: PLC0415 - half of the time a start takes; pipes and scripts do without
+
+    return Prompt(session, commands, screen)
 
 
 def _open_state(address: str, screen: Screen) -> State:

@@ -31,6 +31,16 @@ def check_address(text: str) -> str:
     return address
 
 
+def _may_follow(given: str, told: str) -> bool:
+    is_weaker = given.startswith("https:") and not told.startswith("https:")
+    return not is_weaker and (_is_here(given) or not _is_here(told))
+
+
+def _is_here(address: str) -> bool:
+    host = urlsplit(address).hostname or ""
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
 class Addresses:
     """The addresses of one cluster, and whose turn it is."""
 
@@ -53,7 +63,8 @@ class Addresses:
     def meet(self, public_addresses: Iterable[str]) -> bool:
         """Take over what a node told of its cluster; returns whether that was news.
 
-        What is no address is skipped, and so is plain http where the person gave https: no token goes there.
+        What is no address is skipped, and so is what no token should go to: plain http where the person gave
+        https, and this machine where they gave another, since a node's idea of "localhost" is not ours.
         """
         before = self._met
         told: list[str] = []
@@ -62,8 +73,7 @@ class Addresses:
                 address = check_address(text)
             except AddressError:
                 continue
-            is_weaker = self.given.startswith("https:") and not address.startswith("https:")
-            if address not in (self.given, *told) and not is_weaker:
+            if address not in (self.given, *told) and _may_follow(self.given, address):
                 told.append(address)
         if told:
             self._met = told[:ADDRESSES_MAX]

@@ -19,11 +19,12 @@ PER_SECOND_MAX: Final = 10_000.0
 
 HELP: Final = """\
 like [item]             press; on a once: item, like it
-like many [N [RATE]]    press N times, RATE times a second; asks for what is missing
+like many [N [RATE]]    press N times, RATE times a second; asks for what you leave out
 unlike [item]           take a like back (once: items only)
-watch [item]            show every change of the count, until Ctrl-C; --count N: until N counts were shown
+watch [item]            show every change of the count until Ctrl-C (--count N: N of them)
 nodes                   the nodes of the cluster
-item kind:name          switch to another item: tap: (every press counts), clap: (up to 50), once: (like, unlike)
+item kind:name          go to another item; tap: counts every press, clap: 50 of each
+                        visitor, once: a like that can be taken back
 help, exit"""
 NAMES: Final = "like, like many, unlike, watch, nodes, item kind:name, help, exit"
 
@@ -116,7 +117,7 @@ def parse_arguments(arguments: Sequence[str], environment: Mapping[str, str]) ->
     default = environment.get("LIKE_ADDRESS") or ADDRESS_DEFAULT
     parser.add_argument("--address", default=default, help="of any node, or what stands before them (%(default)s)")
     parser.add_argument("--item", default=ITEM_DEFAULT, help="what to press (%(default)s)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object per line")
+    parser.add_argument("--json", action="store_true", help="one object per line; notices on stderr")
     wait_help = "give up on an acknowledgement after so long without progress (%(default)s)"
     parser.add_argument("--wait", type=float, default=WAIT_DEFAULT_S, metavar="SECONDS", help=wait_help)
     parser.add_argument("--count", metavar="N", help="watch: end after N counts")

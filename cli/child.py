@@ -57,7 +57,7 @@ class Child:
                 return
             if loop.time() - started_at >= STEADY_AFTER_S:
                 wait_s = RESTART_AFTER_MIN_S
-            self._say(f"{self.name} ended ({_cause(code)}); starting it again in {wait_s:g} s{self._tail()}")
+            self._say(f"{self.name} ended ({_cause(code)}); starting it again in {wait_s:g} s{self._tail(code)}")
             await self._wait(wait_s)
             wait_s = min(2 * wait_s, RESTART_AFTER_MAX_S)
 
@@ -126,9 +126,9 @@ class Child:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
-    def _tail(self) -> str:
-        """The last lines it wrote, so that nobody has to look for the reason."""
-        return "".join(f"\n    {line}" for line in self._last_lines)
+    def _tail(self, code: int) -> str:
+        """The last lines it wrote, so that nobody has to look for the reason; a signal needs no reason."""
+        return "" if code < 0 else "".join(f"\n    {line}" for line in self._last_lines)
 
 
 async def _read_line(output: asyncio.StreamReader) -> str:

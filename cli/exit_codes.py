@@ -22,4 +22,4 @@ exit codes:
   2    the command was not understood, or does not fit the item
   3    no node was reachable
   4    the node refuses this client for good and says why
-  130  interrupted"""
+  130  interrupted, or nobody reads the output any more"""

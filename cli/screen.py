@@ -71,11 +71,12 @@ class Screen:
 
     def show_nodes(self, nodes: Sequence[NodeLine], here: str) -> None:
         """The nodes of the cluster; `here` is the one this client talks to, if it does."""
-        if self.is_json:
+        if not self.is_lively:
             for node in nodes:
-                self._write_json({"event": "node", **msgspec.structs.asdict(node)})
+                told = (node.name, node.state, node.public_address or "-", f"{node.lag}", f"{node.watchers}")
+                self._print(Text("\t".join(told)), {"event": "node", **msgspec.structs.asdict(node)})
             return
-        table = Table(box=SIMPLE_HEAD if self._out.is_terminal else None, pad_edge=False)
+        table = Table(box=SIMPLE_HEAD, pad_edge=False)
         for title in ("node", "state", "address"):
             table.add_column(title, no_wrap=True)
         table.add_column("lag", justify="right")
@@ -84,7 +85,7 @@ class Screen:
             name = Text(f"{node.name} (here)" if node.name == here else node.name)
             state = Text(node.state, _STATE_STYLES.get(node.state, "yellow"))
             table.add_row(name, state, Text(node.public_address or "-"), str(node.lag), str(node.watchers))
-        self._out.print(table, soft_wrap=not self._out.is_terminal)
+        self._out.print(table)
 
     def say(self, text: str) -> None:
         """Something a person asked for that is no result: help, which item is current now."""
@@ -116,11 +117,17 @@ class Screen:
     def _print(self, text: Text, event: dict[str, object]) -> None:
         if self.is_json:
             self._write_json(event)
+        elif self.is_lively:
+            self._out.print(text)
         else:
-            self._out.print(text, soft_wrap=not self._out.is_terminal)
+            self._write(text.plain)
 
     def _write_json(self, event: dict[str, object]) -> None:
-        self._out.out(msgspec.json.encode(event).decode(), highlight=False)
+        self._write(msgspec.json.encode(event).decode())
+
+    def _write(self, line: str) -> None:
+        """As it is, at once: rich would turn tabs into spaces."""
+        print(line, file=self._out.file, flush=True)
 
 
 class PressProgress:

@@ -120,7 +120,11 @@ class FakeNode:
 
     async def _live(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()
-        await socket.prepare(request)
+        try:
+            await socket.prepare(request)
+        except ConnectionError:
+            # The client was gone before the handshake ended: one that only asked for the nodes.
+            return socket
         self.visits += 1
         who: dict[str, Any] = {"visitor": "", "tab": "", "items": []}
         self._sockets.append((socket, who))

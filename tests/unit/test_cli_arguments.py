@@ -119,6 +119,12 @@ def test_no_token_goes_from_https_to_http() -> None:
     assert addresses.all == ["https://entry", "https://b"]
 
 
+def test_a_nodes_localhost_is_not_ours() -> None:
+    told = ["http://localhost:8080", "http://127.0.0.2", "http://[::1]:8080"]
+    assert Addresses("http://example.org", told, random.Random(1)).met == []
+    assert Addresses("http://localhost:8080", ["http://127.0.0.1:18081"], random.Random(1)).met != []
+
+
 def test_waits_are_jittered_from_zero_and_grow_to_a_limit() -> None:
     addresses = Addresses("http://entry", [], random.Random(1))
     waits = [addresses.wait_s() for _ in range(200)]

@@ -98,6 +98,12 @@ async def test_what_ends_is_started_again_and_its_last_words_are_said(shop: Shop
     assert shop.lines() == ["no disk", "no disk"]
 
 
+async def test_a_killed_child_has_no_last_words(shop: Shop) -> None:
+    shop.start("import os, signal; print('fine'); os.kill(os.getpid(), signal.SIGKILL)")
+    await wait_for(lambda: shop.said, 5.0, "the end")
+    assert shop.said == ["child ended (SIGKILL); starting it again in 0.5 s"]
+
+
 async def test_what_is_told_to_stop_is_not_started_again(shop: Shop) -> None:
     child, running = shop.start("import time; print('up'); time.sleep(60)")
     await wait_for(lambda: shop.lines() == ["up"], 5.0, "the child to be up")

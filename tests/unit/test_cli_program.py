@@ -133,6 +133,14 @@ async def test_nodes_are_listed(cluster: FakeCluster, program: Program) -> None:
     assert [event["public_address"] for event in events] == [node.address for node in cluster.nodes]
 
 
+async def test_nodes_in_a_pipe_are_lines_of_fields(cluster: FakeCluster, program: Program) -> None:
+    code, out, _ = await program.run("nodes")
+    assert code == 0
+    assert [line.split("\t")[:3] for line in out.splitlines()] == [
+        [node.name, "ready", node.address] for node in cluster.nodes
+    ]
+
+
 async def test_watch_ends_after_so_many_counts(cluster: FakeCluster, program: Program) -> None:
     process = await program.start("watch", "--count", "2")
     assert process.stdout is not None
@@ -150,6 +158,18 @@ async def test_a_watch_ended_by_hand_is_no_failure(program: Program) -> None:
     process.send_signal(signal.SIGINT)
     await process.communicate()
     assert process.returncode == 0
+
+
+async def test_a_watch_that_nobody_reads_ends(cluster: FakeCluster, program: Program) -> None:
+    process = await program.start("watch")
+    assert process.stdout is not None
+    await process.stdout.readline()
+    process.stdout._transport.close()  # type: ignore[attr-defined]
+    presser = Program(program.address, program.state / "presser")
+    assert (await presser.run("like"))[0] == 0
+    assert await asyncio.wait_for(process.wait(), 5.0) == 130
+    assert process.stderr is not None
+    assert await process.stderr.read() == b""
 
 
 async def test_without_an_acknowledgement_it_ends_with_1(cluster: FakeCluster, program: Program) -> None:
