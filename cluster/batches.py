@@ -6,7 +6,8 @@ in the order in which they were asked for, and their results come back to the lo
 1. One transaction is under way at most. The next begins when the last has been handed over, so the loop's heads
    and budgets are those of the last commit when the next one is made.
 2. A batch has at most 1,000 presses: their rows must fit into one push, which is never cut inside a commit.
-3. After a failed transaction nothing more is begun; all that waits is handed back with the failure.
+3. After a failed transaction nothing more is begun until `open`: all that waits, and whatever comes after it, is
+   handed back with the failure.
 """
 
 import asyncio
@@ -52,6 +53,9 @@ class BatchOwner(Protocol):
     def on_failed(self, entries: list[Entry], error: BaseException) -> None:
         """The transaction failed, or was never begun: nothing is known of these entries."""
 
+    def on_defect(self, error: BaseException) -> None:
+        """Telling of a batch raised what it never should: the node must exit."""
+
 
 class Batches:
     """The queue in front of one ledger and the one thread behind it."""
@@ -67,6 +71,8 @@ class Batches:
         self._rows = 0
         self._under_way: list[Entry] = []
         self._is_begun = False
+        self._failure: BaseException | None = None
+        self._added = self._done = 0
         self._changed = asyncio.Event()
 
     def run(self, job: Callable[[], T]) -> asyncio.Future[T]:
@@ -75,7 +81,7 @@ class Batches:
 
     def open(self, ledger: Ledger, origin: bytes) -> None:
         """Begin to commit into this ledger, as this origin."""
-        self._ledger, self._origin = ledger, origin
+        self._ledger, self._origin, self._failure = ledger, origin, None
 
     def close(self) -> None:
         """End the thread; nothing may be under way."""
@@ -86,18 +92,23 @@ class Batches:
         """Whether so many rows wait that peers should hold back."""
         return self._rows > CROWDED_ROWS
 
-    @property
-    def is_idle(self) -> bool:
-        return not self._entries and not self._under_way
-
     async def wait_until(self, condition: Callable[[], bool]) -> None:
         """Wait for a condition that only the end of a batch can bring about."""
         while not condition():
             self._changed.clear()
             await self._changed.wait()
 
+    async def flush(self) -> None:
+        """Wait until the owner has heard of all that was added so far, and not of what peers add meanwhile."""
+        added = self._added
+        await self.wait_until(lambda: self._done >= added)
+
     def add(self, entry: Entry) -> None:
         """Put this into the next transaction."""
+        if self._failure is not None:
+            self._owner.on_failed([entry], self._failure)
+            return
+        self._added += 1
         self._entries.append(entry)
         self._rows += entry.rows
         self._begin_soon()
@@ -135,17 +146,28 @@ class Batches:
 
     def _finish(self, future: asyncio.Future[Changes]) -> None:
         entries, self._under_way, self._is_begun = self._under_way, [], False
-        if (error := future.exception()) is not None:
+        self._failure = future.exception()
+        if self._failure is not None:
             entries += self._entries
             self._entries.clear()
             self._rows = 0
-            self._owner.on_failed(entries, error)
-        else:
-            changes = future.result()
-            self._spend(changes)
-            self._owner.on_committed(entries, changes)
-            self._begin_soon()
-        self._changed.set()
+        self._done += len(entries)
+        try:
+            self._tell(entries, future)
+        except Exception as error:
+            self._owner.on_defect(error)
+            raise
+        finally:
+            self._changed.set()
+
+    def _tell(self, entries: list[Entry], future: asyncio.Future[Changes]) -> None:
+        if self._failure is not None:
+            self._owner.on_failed(entries, self._failure)
+            return
+        changes = future.result()
+        self._spend(changes)
+        self._owner.on_committed(entries, changes)
+        self._begin_soon()
 
     def _spend(self, changes: Changes) -> None:
         if self._budget is not None:

@@ -105,7 +105,7 @@ class Node:
 
     async def stop(self) -> None:
         self.set_leaving()
-        await self._batches.wait_until(lambda: self._batches.is_idle)
+        await self._batches.flush()
         if not self._tasks.failed.done():
             await self._peering.serve_peers()
         await self._peering.stop()
@@ -135,8 +135,12 @@ class Node:
     def _deliver(self, done: "asyncio.Future[Snapshot]", deliver: Callable[[Snapshot], None]) -> None:
         if (error := done.exception()) is not None:
             self._tasks.fail(error)
-        else:
+            return
+        try:
             deliver(done.result())
+        except Exception as defect:
+            self.on_defect(defect)
+            raise
 
     def subscribe(self, on_changed: Callable[[Changed], None]) -> None:
         self._subscribers.append(on_changed)
@@ -204,6 +208,9 @@ class Node:
             self._is_read_only = True
             self._peering.refuse("read_only", "no space left on this node's disk")
             self._tasks.spawn(self._wait_for_room_on_disk())
+
+    def on_defect(self, error: BaseException) -> None:
+        self._tasks.fail(error)
 
     async def _wait_for_room_on_disk(self) -> None:
         while True:

@@ -232,7 +232,11 @@ class Peering:
 
     def _flush(self) -> None:
         self._flush_timer = None
-        self.tick()
+        try:
+            self.tick()
+        except Exception as error:
+            self.on_defect(error)
+            raise
 
     def tick(self) -> None:
         """Send what was held back, give up what is silent."""
