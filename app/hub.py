@@ -191,7 +191,7 @@ class Hub:
         """One write with what the watcher still watches of these items and of those it missed."""
         if not watcher.items:
             return
-        if watcher.slow_since is not None or watcher.outlet.backlog_bytes() > SLOW_BYTES:
+        if watcher.outlet.backlog_bytes() > SLOW_BYTES:
             self._skip(watcher, items)
             return
         if watcher.missed:

@@ -49,7 +49,11 @@ class Live:
         socket = web.WebSocketResponse(
             compress=False, max_msg_size=wire.MESSAGE_BYTES_MAX, autoping=False, timeout=1.0
         )
-        await socket.prepare(request)
+        try:
+            await socket.prepare(request)
+        except ConnectionResetError:
+            # Gone before the handshake was done: aiohttp finds that out once more, and lets it be.
+            return socket
         refusal = self._refusal(request)
         if refusal is not None:
             await socket.close(code=refusal, drain=False)

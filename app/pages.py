@@ -57,8 +57,6 @@ async def press(request: web.Request) -> web.Response:
     try:
         visitor = await _press(request, item)
     except RefusedError as problem:
-        if problem.code not in NOTICES:
-            raise
         return _see(f"{page}?notice={problem.code}")
     answer = _see(page)
     is_https = guards.is_https(request, request.app[keys.SETTINGS].trusted_proxies)

@@ -1,16 +1,37 @@
 """Fixtures of the `app` tests."""
 
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp_jinja2
 import jinja2
 import pytest
+import structlog
 
 from app.main import build_app, build_tools
 from tests.unit.fakes import FakeEngine
 from tests.unit.sites import Site, make_settings
+
+
+@pytest.fixture(autouse=True)
+def events_are_records() -> None:
+    """structlog prints what nobody configured: here its events are records that `caplog` sees."""
+    structlog.configure(
+        processors=[structlog.stdlib.render_to_log_kwargs],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
+
+
+@pytest.fixture
+def no_traceback(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Whatever a client sends, the node's log stays free of errors."""
+    caplog.set_level(logging.INFO)
+    yield
+    records = caplog.get_records("call")
+    assert not [record for record in records if record.levelno >= logging.ERROR or record.exc_info]
 
 
 @pytest.fixture

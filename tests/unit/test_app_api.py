@@ -22,6 +22,7 @@ from tests.unit.sites import Site, until
 
 VISITOR = b"0123456789"
 MakeSite = Callable[..., Awaitable[Site]]
+pytestmark = pytest.mark.usefixtures("no_traceback")
 NAMES = st.text(alphabet="AZaz09._~/@%-", min_size=1, max_size=30).filter(lambda name: is_item(f"tap:{name}"))
 
 
@@ -221,6 +222,8 @@ async def test_what_nobody_expected_is_logged_and_answered_without_detail(
     with caplog.at_level(logging.ERROR):
         problem = await problem_of(await site.client.get("/api/nodes"), 500)
     assert "secret" not in str(problem)
+    assert [record.getMessage() for record in caplog.records] == ["http.failed"]
+    caplog.clear()
 
 
 @hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)

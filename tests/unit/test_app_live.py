@@ -1,10 +1,10 @@
 """The browser protocol over real sockets: every error code, every close code, and what comes in which order."""
 
 import asyncio
-import logging
 import resource
+import socket
+import struct
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import aiohttp
 import pytest
@@ -16,13 +16,7 @@ from tests.unit.sites import Browser, Site, until
 MakeSite = Callable[..., Awaitable[Site]]
 
 
-@pytest.fixture(autouse=True)
-def no_traceback(caplog: pytest.LogCaptureFixture) -> Any:
-    """Whatever a client sends, the node's log stays free of errors."""
-    caplog.set_level(logging.INFO)
-    yield
-    errors = [record for record in caplog.records if record.levelno >= logging.ERROR or record.exc_info]
-    assert not errors, errors
+pytestmark = pytest.mark.usefixtures("no_traceback")
 
 
 async def test_the_first_frame_is_hello_with_a_token_of_this_cluster(site: Site) -> None:
@@ -284,20 +278,27 @@ async def test_own_and_listed_origins_may_go_live(make_site: MakeSite) -> None:
         assert (await (await site.browser(Origin=origin)).hear())["type"] == "hello"
 
 
-async def test_a_silent_browser_is_closed_with_4003_and_a_pinging_one_is_not(site: Site) -> None:
+@pytest.mark.parametrize("way", ["message", "websocket ping"])
+async def test_a_silent_browser_is_closed_with_4003_and_a_pinging_one_is_not(site: Site, way: str) -> None:
     silent, pinging = await site.browser(), await site.browser()
     await silent.hear("hello")
     await pinging.hear("hello")
-    await pinging.say(type="ping")
-    await pinging.hear("pong")
     connections = site.client.app[keys.LIVE]
-    now = asyncio.get_running_loop().time()
-    heard = sorted(connection.heard_at for connection in connections._sessions)
-    connections.close_silent(heard[0] + live.SILENCE_S + (heard[1] - heard[0]) / 2)
-    assert heard[1] <= now
+    for connection in connections._sessions:
+        connection.heard_at -= live.SILENCE_S
+    before = asyncio.get_running_loop().time()
+    await (pinging.say(type="ping") if way == "message" else pinging.socket.ping())
+    await until(lambda: any(connection.heard_at >= before for connection in connections._sessions))
+    connections.close_silent(before)
     assert await silent.closed_with() == 4003
     await pinging.say(type="ping")
     assert (await pinging.hear())["type"] == "pong"
+
+
+async def test_nothing_is_compressed_even_if_the_browser_offers_it(site: Site) -> None:
+    socket_with_offer = await site.client.ws_connect("/live", compress=15)
+    assert not socket_with_offer.compress
+    assert (await Browser(socket_with_offer).hear())["type"] == "hello"
 
 
 async def test_leaving_is_told_with_spread_delays_and_who_stays_is_closed_with_4001(
@@ -401,6 +402,33 @@ async def test_a_client_that_asks_faster_than_the_engine_commits_is_not_read_fro
     site.engine.commit()
     while (await browser.hear("pressed"))["n"] < 30:
         pass
+
+
+CUT_SHORT = {
+    "handshake": "GET /live HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {'A' * 22}==\r\n\r\n",
+    "body": "POST /items/tap:a/press HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nn=1",
+    "chunk": "POST /api/items/tap:a/press HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
+    "page": "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3, 5, 8])
+@pytest.mark.parametrize("what", sorted(CUT_SHORT))
+async def test_who_hangs_up_at_any_moment_leaves_no_traceback(site: Site, what: str, turns: int) -> None:
+    loop = asyncio.get_running_loop()
+    for _ in range(3):
+        rude = socket.socket()
+        rude.setblocking(False)
+        await loop.sock_connect(rude, (site.client.host, site.client.port))
+        await loop.sock_sendall(rude, CUT_SHORT[what].encode())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        # With a reset instead of a farewell.
+        rude.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        rude.close()
+    await until(lambda: not site.client.app[keys.LIVE]._sessions)
+    assert (await (await site.browser()).hear())["type"] == "hello"
 
 
 async def test_a_plain_request_to_live_is_told_to_upgrade(site: Site) -> None:
