@@ -59,6 +59,7 @@ function hearPressed(presser, message) {
   const { tally } = flight;
   presser.isReadOnly = false;
   tally.behinds = 0;
+  tally.asked = Math.max(tally.asked, n);
   count(presser, tally, message);
   if (copies >= wanted) land(presser, tally, id);
   presser.change(tally, (kept) => answered(tally.item, kept, { gen, n, copies, wanted }));

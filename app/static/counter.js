@@ -14,6 +14,7 @@ export class Counter {
     this.gen = gen;
     /** The generation this connection's node knows; lower than ours while it is behind. */
     this.nodeGen = gen;
+    /** @type {number | null} null until this connection has told it */
     this.count = count;
     /** @type {number | null} the least that others pressed, while it is held */
     this.others = null;
@@ -28,6 +29,7 @@ export class Counter {
   hold(committed, now) {
     this.others = this.base(committed, now) - committed;
     this.heldUntil = now + HOLD_MS;
+    this.count = null;
   }
 
   /**
@@ -42,7 +44,7 @@ export class Counter {
 
   /** @param {number} gen */
   hearGen(gen) {
-    if (gen > this.gen) this.others = null;
+    if (gen > this.gen) this.others = null; // A reset: the count may fall as far as it likes.
     this.nodeGen = gen;
     this.gen = Math.max(this.gen, gen);
   }
@@ -53,7 +55,8 @@ export class Counter {
    * @param {number} now
    */
   base(committed, now) {
-    if (this.others === null || now >= this.heldUntil) return this.count;
-    return Math.max(this.count, this.others + committed);
+    const held = (this.others ?? 0) + committed;
+    if (this.count === null) return held;
+    return this.others === null || now >= this.heldUntil ? this.count : Math.max(this.count, held);
   }
 }
