@@ -55,7 +55,8 @@ class Launcher:
     async def run(self) -> None:
         """Until it is told to stop. Raises `LaunchError` if it could not start."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        # SIGHUP: the terminal was closed; the nodes have sessions of their own and would stay.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self._tell_to_stop)
         lock = self._prepare_folder()
         try:
@@ -214,8 +215,9 @@ class Launcher:
 
 
 def say(text: str) -> None:
-    """To the person who started it, at once even where a pipe buffers."""
-    print(text, flush=True)
+    """To the person who started it, at once even where a pipe buffers, and nowhere if they are gone."""
+    with suppress(OSError):
+        print(text, flush=True)
 
 
 def _shown(path: Path) -> str:

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from cli.items import belongs_to_visitor, counted, kind_of, tally_max
+from cli.items import counted, kind_of, tally_max
 from cli.state import State, Stored
 from cli.tallies import Key, Tallies, Tally
 
@@ -77,8 +77,11 @@ class Presses:
         held = self.get(key)
         if held.gen is None:
             self._both(lambda tallies: tallies.name_gen(key[0], gen))
-        if held.n or n or belongs_to_visitor(key[0]):
+        if held.n or n:
             self._if_news(key, lambda tallies: tallies.learn(held, gen, n))
+        else:
+            # Nothing to keep, but the first press is to be written down with its generation.
+            self._tallies.learn(held, gen, 0)
         self._committed[key] = n
 
     def take(self, key: Key, gen: int, n: int, *, is_saved: bool) -> None:

@@ -54,9 +54,9 @@ class Launched:
         async with aiohttp.ClientSession() as http, http.get(address) as answer:
             return int((await answer.json())["count"])
 
-    async def stop(self) -> int:
-        """Ctrl-C; everything must have ended within 12 s."""
-        self.process.signal(signal.SIGINT)
+    async def stop(self, number: signal.Signals = signal.SIGINT) -> int:
+        """Ctrl-C, a service manager, or a closed terminal; everything must have ended within 12 s."""
+        self.process.signal(number)
         return await self.process.wait_until_ended(12.0)
 
 
@@ -104,11 +104,12 @@ async def test_a_cluster_from_start_to_end(launch: Launch, entry: str) -> None:
 
 
 async def test_what_was_counted_is_there_at_the_next_start(launch: Launch) -> None:
-    for expected in (1, 2):
+    for expected, number in ((1, signal.SIGTERM), (2, signal.SIGHUP)):
         launched = launch("--nodes", "2")
         await launched.wait_until_up()
         assert await launched.press() == expected
-        assert await launched.stop() == 0
+        assert await launched.stop(number) == 0
+        assert launched.node_pids() == {}
 
 
 async def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:

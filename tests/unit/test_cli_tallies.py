@@ -146,6 +146,14 @@ def test_presses_made_before_any_node_told_the_generation_belong_to_it() -> None
     assert [tally.gen for tally in Presses(state) if tally.n] == [4]
 
 
+def test_a_first_press_is_written_down_with_its_generation() -> None:
+    state = MemoryState()
+    run = Presses(state)
+    run.learn(("tap:home", run.tab), 4, 0)
+    run.press("tap:home")
+    assert [tally.gen for tally in Presses(state)] == [4]
+
+
 def test_a_quicker_run_keeps_its_new_visitor() -> None:
     state = MemoryState()
     slow, quick = Presses(state), Presses(state)
