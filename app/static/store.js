@@ -44,32 +44,34 @@ function keptOf(text) {
   }
 }
 
-/** Storage that lives as long as the page. */
+/** @typedef {Pick<Storage, "getItem" | "setItem" | "removeItem"> & {keys: () => string[]}} Shelf */
+
+/** Lives as long as the page. @returns {Shelf} */
 function memory() {
   const map = new Map();
   return {
     keys: () => [...map.keys()],
-    getItem: (/** @type {string} */ key) => map.get(key) ?? null,
-    setItem: (/** @type {string} */ key, /** @type {string} */ text) => void map.set(key, text),
-    removeItem: (/** @type {string} */ key) => void map.delete(key),
+    getItem: (key) => map.get(key) ?? null,
+    setItem: (key, text) => void map.set(key, text),
+    removeItem: (key) => void map.delete(key),
   };
 }
 
-/** localStorage; throws where the browser forbids it. */
+/** localStorage; throws where the browser forbids it. @returns {Shelf} */
 function durable() {
-  const storage = window.localStorage;
-  storage.setItem(`${PREFIX}trial`, "");
-  storage.removeItem(`${PREFIX}trial`);
+  const { localStorage } = window;
+  localStorage.setItem(`${PREFIX}trial`, "");
+  localStorage.removeItem(`${PREFIX}trial`);
   return {
-    keys: () => Object.keys(storage),
-    getItem: (/** @type {string} */ key) => storage.getItem(key),
-    setItem: (/** @type {string} */ key, /** @type {string} */ text) => storage.setItem(key, text),
-    removeItem: (/** @type {string} */ key) => storage.removeItem(key),
+    keys: () => Object.keys(localStorage),
+    getItem: (key) => localStorage.getItem(key),
+    setItem: (key, text) => localStorage.setItem(key, text),
+    removeItem: (key) => localStorage.removeItem(key),
   };
 }
 
 export class Store {
-  #storage = memory();
+  #shelf = memory();
   #token = "";
   /** @type {BroadcastChannel | null} */
   #channel = null;
@@ -77,7 +79,7 @@ export class Store {
 
   constructor() {
     try {
-      this.#storage = durable();
+      this.#shelf = durable();
       this.isDurable = true;
     } catch {
       // Rule 4: the page says so next to what waits.
@@ -99,8 +101,10 @@ export class Store {
 
   /** @returns {Entry[]} */
   entries() {
-    const found = this.#storage.keys().map((key) => entryOf(key, this.#storage.getItem(key)));
-    return found.filter((entry) => entry !== null && entry.kept !== null);
+    return this.#shelf.keys().flatMap((key) => {
+      const entry = entryOf(key, this.#shelf.getItem(key));
+      return entry?.kept ? [entry] : [];
+    });
   }
 
   /**
@@ -113,7 +117,7 @@ export class Store {
   change(item, tab, change) {
     const key = keyOf(item, tab);
     const run = () => {
-      const kept = change(keptOf(this.#storage.getItem(key)));
+      const kept = change(keptOf(this.#shelf.getItem(key)));
       const isDone = kept.n === 0 || (!belongsToVisitor(item) && kept.saved >= kept.n);
       this.#write(key, isDone ? null : JSON.stringify(kept));
     };
@@ -122,10 +126,10 @@ export class Store {
 
   /** @param {string} key @param {string | null} text */
   #write(key, text) {
-    if (text === this.#storage.getItem(key)) return; // Every write wakes all other tabs.
+    if (text === this.#shelf.getItem(key)) return; // Every write wakes all other tabs.
     try {
-      if (text === null) this.#storage.removeItem(key);
-      else this.#storage.setItem(key, text);
+      if (text === null) this.#shelf.removeItem(key);
+      else this.#shelf.setItem(key, text);
     } catch {
       this.isDurable = false; // The quota is used up; the press lives in this page.
     }
@@ -161,7 +165,7 @@ export class Store {
   /** The visitor is gone: token, tallies and unsent presses with it; the other tabs forget too. */
   forget() {
     this.token = "";
-    for (const { item, tab } of this.entries()) this.#storage.removeItem(keyOf(item, tab));
+    for (const { item, tab } of this.entries()) this.#shelf.removeItem(keyOf(item, tab));
     this.#channel?.postMessage({});
   }
 }

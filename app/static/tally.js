@@ -101,6 +101,18 @@ export function answered(item, kept, answer) {
 
 /** What one page knows of a tally, on top of what is kept. */
 export class Tally {
+  /** How much of it the last count includes. */
+  committed = 0;
+  /** n as heard from a node rather than pressed in this browser: not ours to call saved or waiting. */
+  learned = 0;
+  /** @type {Wish} presses that wait for the lock before they raise n */
+  wish = { presses: 0, liked: false };
+  /** The largest target sent on this connection. */
+  asked = 0;
+  retryAt = 0;
+  /** How often in a row a node was behind our generation. */
+  behinds = 0;
+
   /**
    * @param {string} item
    * @param {string} tab the tab whose taps these are; "" for `once` and `clap`
@@ -110,13 +122,7 @@ export class Tally {
     this.item = item;
     this.tab = tab;
     this.kept = kept;
-    /** How much of it the last count includes. */
     this.committed = kept.saved;
-    /** n as heard from a node rather than pressed in this browser: not ours to call saved or waiting. */
-    this.learned = 0;
-    /** @type {Wish} presses that wait for the lock before they raise n */
-    this.wish = { presses: 0, liked: false };
-    this.meetConnection();
   }
 
   /** A new connection knows nothing of what the last one was asked: everything is pressed again. */

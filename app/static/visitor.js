@@ -26,6 +26,7 @@ export class Visitor {
   /** The tab that the node's `mine` speaks of. */
   knownTab = "";
   isReady = false;
+  #isRenewed = false;
 
   /**
    * @param {Pick<import("./store.js").Store, "token" | "locked" | "tellToken" | "forget">} store
@@ -79,8 +80,15 @@ export class Visitor {
 
   /** The first press, or the first hello after presses that were made offline. Nothing to do if a token was taken. */
   async take() {
+    if (this.isReady) this.#renew();
     if (this.isReady || this.#asked.length > 0) return;
     await this.store.locked(() => this.#takeLocked());
+  }
+
+  /** Once a page: the cookie's 400 days begin anew with a press. */
+  #renew() {
+    if (!this.#isRenewed && this.store.token === this.#token) this.store.token = this.#token;
+    this.#isRenewed = true;
   }
 
   #takeLocked() {

@@ -57,3 +57,25 @@ async def test_a_press_is_answered_by_motion_at_once(calm_site: Site, name: str)
         "(button) => { button.click(); return document.getAnimations().length; }"
     )
     assert running > 0
+
+
+@pytest.mark.parametrize(
+    "poor",
+    [
+        # Plain http on another machine's address.
+        "Object.defineProperty(Navigator.prototype, 'locks', { value: undefined });",
+        # A browser that is told to block all site data.
+        "Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('', 'SecurityError'); } });",
+    ],
+    ids=["without locks", "without storage"],
+)
+async def test_a_poorer_browser_presses_all_the_same(calm_site: Site, name: str, poor: str) -> None:
+    item = f"once:{name}"
+    tab = await (await calm_site.meet()).new_tab()
+    await tab.page.add_init_script(poor)
+    await tab.open(item)
+    for liked in (True, False, True):
+        await tab.press(item)
+        await tab.assert_liked(item, liked)
+        await tab.assert_saved()
+    await calm_site.cluster.assert_converged(item, 1)
