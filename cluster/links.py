@@ -6,13 +6,15 @@ says what to send and when to close.
 
 import asyncio
 import itertools
+import socket
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Final, Protocol
 
 import aiohttp
 import msgspec
 import structlog
-from aiohttp import web
+from aiohttp import AddrInfoType, web
 
 from cluster.core.wire import MESSAGE_BYTES_MAX
 from cluster.sockets import Socket
@@ -51,6 +53,27 @@ class LinkOwner(Protocol):
         """Called before a frame is handed over: holds a peer back while the ledger is behind."""
 
 
+class _Dialled:
+    """The connection of one dialled link, to be ended where the peer takes nothing.
+
+    aiohttp closes a session's connections only after all bytes are sent, so a frozen peer would hold the dialler,
+    which then would not dial again.
+    """
+
+    def __init__(self) -> None:
+        self._sockets: list[socket.socket] = []
+
+    def make_socket(self, address: AddrInfoType) -> socket.socket:
+        family, kind, protocol, _, _ = address
+        self._sockets.append(socket.socket(family, kind, protocol))
+        return self._sockets[-1]
+
+    def abort(self) -> None:
+        for each in self._sockets:
+            with suppress(OSError):  # it has ended by itself
+                each.shutdown(socket.SHUT_RDWR)
+
+
 class Links:
     """All connections of this node to its peers."""
 
@@ -87,15 +110,17 @@ class Links:
 
     def close_all(self, code: str, reason: str) -> None:
         """Close every link, saying why; new ones may begin."""
-        for socket in self.sockets.values():
-            socket.close(code, reason)
+        for each in self.sockets.values():
+            each.close(code, reason)
 
     async def dial(self, address: str) -> LinkEnd:
         """Connect to a node's cluster port; returns when that link has ended."""
         if self._is_stopping:
             return LinkEnd(0, "leaving", "this node is stopping")
+        dialled = _Dialled()
+        connector = aiohttp.TCPConnector(socket_factory=dialled.make_socket)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S)
-        async with aiohttp.ClientSession(timeout=timeout) as session:
+        async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
             try:
                 async with asyncio.timeout(2 * CONNECT_S):
                     ws = await session.ws_connect(
@@ -105,9 +130,11 @@ class Links:
                     )
             except (OSError, aiohttp.ClientError, ValueError) as error:
                 return LinkEnd(0, "unreachable", str(error) or type(error).__name__)
-            socket = Socket(ws, address, lambda: None)
-            number = await self._run(socket, is_dialer=True)
-            return LinkEnd(number, socket.end_code, socket.end_reason)
+            link = Socket(ws, address, dialled.abort)
+            if self._is_stopping:
+                link.close("leaving", "this node is stopping")
+            number = await self._run(link, is_dialer=True)
+            return LinkEnd(number, link.end_code, link.end_reason)
 
     async def _accept(self, request: web.Request) -> web.WebSocketResponse:
         if self._is_stopping:

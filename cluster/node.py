@@ -79,6 +79,7 @@ class Node:
         await self._peering.listen()
         if not self._settings.peers:
             self._ready.set()
+        self._linked_at = self._loop.time()  # not before: opening a large ledger may take longer than LONELY_S
         self._peering.start()
 
     def _begin_origin(self) -> None:

@@ -143,6 +143,8 @@ class Peering:
         if self._refusal:
             self.links.sockets[link].close("read_only", self._refusal)
             return
+        if is_dialer:
+            self._dialled[link] = b""
         nonce = secrets.token_bytes(NONCE_LENGTH)
         self.replica.open_link(link, is_dialer=is_dialer, nonce=nonce, now=self._loop.time())
         self.carry_out()
@@ -196,7 +198,8 @@ class Peering:
 
     def _opened(self, event: Opened) -> None:
         address = self.links.sockets[event.link].address
-        self._dialled[event.link] = event.peer.origin
+        if event.link in self._dialled:
+            self._dialled[event.link] = event.peer.origin
         if event.is_duplicate:
             return
         self._roster.opened(event.link, event.peer, address, self._loop.time())
@@ -223,7 +226,7 @@ class Peering:
             self._tasks.spawn(answer_pull(asked, socket, self._batches, self._ledger))
 
     def _take_dialled(self, link: int) -> bytes | None:
-        return self._dialled.pop(link, None)
+        return self._dialled.pop(link, b"") or None
 
     def _is_linked(self, origin: bytes) -> bool:
         return any(session.peer.origin == origin for session in self.replica.open_sessions().values())

@@ -2,8 +2,8 @@
 
 1. One task writes to a socket (two would cancel each other's sends), from a queue that others only append to.
 2. A queue of more than 1 MiB drops pushes, which the peer then pulls (R4); one of more than 64 MiB ends the link.
-3. A socket that is told to close gets 1 s for its last words, then its transport is aborted: a frozen peer would
-   hold it for ever.
+3. A socket that is told to close gets 1 s for its last words, then it ends without them: a frozen peer would hold
+   it for ever.
 """
 
 import asyncio
@@ -104,7 +104,8 @@ class Socket:
     def _note_end(self, message: aiohttp.WSMessage) -> None:
         if message.type is WSMsgType.CLOSE and message.extra and not self._closing.is_set():
             code, _, reason = str(message.extra).partition(": ")
-            self.close(code, f"the peer says: {reason}")
+            # An address that leads back to us is never dialled again, so nobody else may say of one that it does.
+            self.close("refused" if code == "self" else code, f"the peer says: {reason}")
         elif message.type is WSMsgType.TEXT:
             self.close("malformed", "a text message")
         elif message.type is WSMsgType.ERROR:
