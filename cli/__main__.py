@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return ExitCode.USAGE
     try:
-        return asyncio.run(_until_stopped(options))
+        return asyncio.run(run(options))
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
@@ -45,9 +45,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return ExitCode.INTERRUPTED
 
 
-async def _until_stopped(options: Options) -> int:
-    """Run, and leave in order on SIGTERM and, where no prompt handles it, Ctrl-C."""
-    running = asyncio.create_task(_run(options))
+async def run(options: Options) -> int:
+    """Run, and leave in order on SIGTERM and, where no prompt handles it, Ctrl-C. Returns the exit code."""
+    running = asyncio.create_task(_meet(options))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, running.cancel)
@@ -58,7 +58,7 @@ async def _until_stopped(options: Options) -> int:
     return running.result()
 
 
-async def _run(options: Options) -> int:
+async def _meet(options: Options) -> int:
     screen = Screen(is_json=options.is_json)
     presses = Presses(_open_state(options.address, screen))
     addresses = Addresses(options.address, presses.addresses, random.Random())

@@ -1,4 +1,7 @@
-"""`python -m cli` as a program of its own: pipes, one-shot commands, JSON lines, exit codes."""
+"""`python -m cli` as a program: pipes, one-shot commands, JSON lines, exit codes.
+
+It runs inside the test's process, but where a signal or a broken pipe is to end it.
+"""
 
 import asyncio
 import json
@@ -12,6 +15,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from cli.__main__ import run
+from cli.arguments import parse_arguments
 from tests.support.fake_node import FakeCluster
 from tests.support.ports import free_port
 from tests.support.process import REPOSITORY
@@ -21,11 +26,20 @@ from tests.support.waiting import wait_for
 class Program:
     """Starts the terminal client against one address, with a state folder of its own."""
 
-    def __init__(self, address: str, state: Path) -> None:
+    def __init__(
+        self, address: str, state: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         self.address = address
         self.state = state
+        self._monkeypatch = monkeypatch
+        self._capsys = capsys
+
+    def other(self) -> "Program":
+        """The same program of another person."""
+        return Program(self.address, self.state / "other", self._monkeypatch, self._capsys)
 
     async def start(self, *arguments: str) -> asyncio.subprocess.Process:
+        """As a process of its own."""
         env = {**os.environ, "XDG_STATE_HOME": str(self.state), "LIKE_ADDRESS": self.address}
         return await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "cli", "--wait", "3", *arguments),
@@ -38,10 +52,16 @@ class Program:
 
     async def run(self, *arguments: str, typed: str = "") -> tuple[int, str, str]:
         """Exit code, standard output, standard error."""
-        process = await self.start(*arguments)
-        out, err = await process.communicate(typed.encode())
-        assert process.returncode is not None
-        return process.returncode, out.decode(), err.decode()
+        self._monkeypatch.setenv("XDG_STATE_HOME", str(self.state))
+        options = parse_arguments(["--wait", "3", *arguments], {"LIKE_ADDRESS": self.address})
+        end_here, end_there = os.pipe()
+        os.write(end_there, typed.encode())
+        os.close(end_there)
+        with os.fdopen(end_here) as piped:
+            self._monkeypatch.setattr("sys.stdin", piped)
+            code = await run(options)
+        out, err = self._capsys.readouterr()
+        return code, out, err
 
     async def json(self, *arguments: str, typed: str = "") -> tuple[int, list[dict[str, Any]]]:
         code, out, _ = await self.run("--json", *arguments, typed=typed)
@@ -58,8 +78,10 @@ async def cluster() -> AsyncIterator[FakeCluster]:
 
 
 @pytest.fixture
-def program(cluster: FakeCluster, tmp_path: Path) -> Program:
-    return Program(cluster.nodes[0].address, tmp_path)
+def program(
+    cluster: FakeCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Program:
+    return Program(cluster.nodes[0].address, tmp_path, monkeypatch, capsys)
 
 
 async def test_a_piped_like_is_one_press(cluster: FakeCluster, program: Program) -> None:
@@ -145,8 +167,7 @@ async def test_watch_ends_after_so_many_counts(cluster: FakeCluster, program: Pr
     process = await program.start("watch", "--count", "2")
     assert process.stdout is not None
     assert await process.stdout.readline() == b"tap:home  0\n"
-    presser = Program(program.address, program.state / "presser")
-    assert (await presser.run("like"))[0] == 0
+    assert (await program.other().run("like"))[0] == 0
     assert await process.communicate() == (b"tap:home  1\n", b"")
     assert process.returncode == 0
 
@@ -165,8 +186,7 @@ async def test_a_watch_that_nobody_reads_ends(cluster: FakeCluster, program: Pro
     assert process.stdout is not None
     await process.stdout.readline()
     process.stdout._transport.close()  # type: ignore[attr-defined]
-    presser = Program(program.address, program.state / "presser")
-    assert (await presser.run("like"))[0] == 0
+    assert (await program.other().run("like"))[0] == 0
     assert await asyncio.wait_for(process.wait(), 5.0) == 130
     assert process.stderr is not None
     assert await process.stderr.read() == b""
@@ -197,9 +217,9 @@ async def test_a_node_that_refuses_the_client_ends_it_with_4(cluster: FakeCluste
 
 
 @pytest.mark.parametrize("command", ["like", "nodes", "watch"])
-async def test_without_a_node_it_ends_with_3(tmp_path: Path, command: str) -> None:
-    nowhere = Program(f"http://127.0.0.1:{free_port()}", tmp_path)
-    assert (await nowhere.run("--wait", "0.4", command))[0] == 3
+async def test_without_a_node_it_ends_with_3(program: Program, command: str) -> None:
+    program.address = f"http://127.0.0.1:{free_port()}"
+    assert (await program.run("--wait", "0.4", command))[0] == 3
 
 
 async def test_a_press_made_without_a_node_is_sent_by_the_next_run(cluster: FakeCluster, program: Program) -> None:
@@ -226,8 +246,9 @@ async def test_a_kill_between_sending_and_acknowledgement_neither_loses_nor_repe
     assert cluster.count("tap:home") == 21
 
 
-async def test_an_unusable_state_folder_is_said_and_survived(cluster: FakeCluster, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    code, _, err = await Program(cluster.nodes[0].address, tmp_path / "file").run("like")
+async def test_an_unusable_state_folder_is_said_and_survived(cluster: FakeCluster, program: Program) -> None:
+    program.state = program.state / "file"
+    program.state.write_text("")
+    code, _, err = await program.run("like")
     assert (code, "XDG_STATE_HOME" in err) == (0, True)
     assert cluster.count("tap:home") == 1
