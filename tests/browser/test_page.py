@@ -65,7 +65,7 @@ async def test_a_press_is_answered_by_motion_at_once(calm_site: Site, name: str)
         # Plain http on another machine's address.
         "Object.defineProperty(Navigator.prototype, 'locks', { value: undefined });",
         # A browser that is told to block all site data.
-        "Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('', 'SecurityError'); } });",
+        "Object.defineProperty(window, 'localStorage', { get() { throw new Error('forbidden'); } });",
     ],
     ids=["without locks", "without storage"],
 )
