@@ -29,8 +29,11 @@ def pytest_runtest_makereport(
 
 @pytest_asyncio.fixture
 async def cluster(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Cluster]:
-    """A cluster without nodes yet. At the end its nodes' logs must be free of errors."""
-    async with Cluster(tmp_path) as started:
+    """A cluster without nodes yet. At the end its nodes' logs must be free of errors.
+
+    Settings for all its nodes: `@pytest.mark.parametrize("cluster", [{"LIKE_PRESS_RATE": "0"}], indirect=True)`.
+    """
+    async with Cluster(tmp_path, **getattr(request, "param", {})) as started:
         yield started
     failed = request.node.stash.get(_test_failed, False)
     trouble = started.trouble()
