@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cli.prompt import Prompt
 
 # At the prompt a press is waited for only so long; the bar goes on saying what is not saved.
-PROMPT_PATIENCE_S = 1.5
+PROMPT_PATIENCE_S = 1.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -24,7 +24,7 @@ from cli.session import Session
 
 REDRAW_EVERY_S: Final = 0.2
 # At the end, presses on their way are given so long; what is not saved then is kept.
-FAREWELL_S: Final = 2.0
+FAREWELL_S: Final = 1.0
 WORDS: Final = ["like", "like many", "unlike", "watch", "nodes", "item", "help", "exit"]
 _STYLE: Final = Style.from_dict(
     {

@@ -14,12 +14,13 @@ from tests.support.cluster import Cluster
 from tests.support.nginx import Nginx
 from tests.support.node import Node
 from tests.support.process import REPOSITORY
+from tests.support.terminal import Terminal
 from tests.support.waiting import wait_for
 
 ITEM = "tap:home"
 
 
-class Terminal:
+class Client:
     """Starts `python -m cli` with a state folder of its own, and ends what a test leaves running."""
 
     def __init__(self, state: Path) -> None:
@@ -63,8 +64,8 @@ class Terminal:
 
 
 @pytest_asyncio.fixture
-async def terminal(tmp_path: Path) -> AsyncIterator[Terminal]:
-    opened = Terminal(tmp_path / "state")
+async def client(tmp_path: Path) -> AsyncIterator[Client]:
+    opened = Client(tmp_path / "state")
     yield opened
     await opened.end()
 
@@ -76,8 +77,8 @@ async def until_counted(node: Node, least: int) -> None:
     await wait_for(counted, 10.0, f"{least} presses on {node.name}")
 
 
-async def test_a_pipe_through_nginx(cluster: Cluster, nginx: Nginx, terminal: Terminal) -> None:
-    code, events = await terminal.run(
+async def test_a_pipe_through_nginx(cluster: Cluster, nginx: Nginx, client: Client) -> None:
+    code, events = await client.run(
         nginx.address, typed="like\nlike many 30 300\nlike once:a\nunlike once:a\nnodes\n"
     )
     assert code == 0
@@ -87,19 +88,19 @@ async def test_a_pipe_through_nginx(cluster: Cluster, nginx: Nginx, terminal: Te
     await cluster.assert_converged("once:a", 0)
 
 
-async def test_saved_means_that_another_node_has_it(three_nodes: list[Node], terminal: Terminal) -> None:
-    code, events = await terminal.run(three_nodes[0].address, "like")
+async def test_saved_means_that_another_node_has_it(three_nodes: list[Node], client: Client) -> None:
+    code, events = await client.run(three_nodes[0].address, "like")
     assert (code, events[0]["status"], events[0]["node"]) == (0, "saved", "node1")
     assert events[0]["copies"] >= 1
 
 
 async def test_the_node_is_killed_in_the_middle_of_like_many(
-    cluster: Cluster, three_nodes: list[Node], terminal: Terminal
+    cluster: Cluster, three_nodes: list[Node], client: Client
 ) -> None:
-    pressing = await terminal.start(three_nodes[0].address, "like", "many", "300", "100")
+    pressing = await client.start(three_nodes[0].address, "like", "many", "300", "100")
     await until_counted(three_nodes[1], 50)
     await three_nodes[0].kill()
-    code, events = await terminal.finish(pressing)
+    code, events = await client.finish(pressing)
     assert (code, events[-1]["status"], events[-1]["count"]) == (0, "saved", 300)
     assert events[-1]["node"] in ("node2", "node3")
     await cluster.assert_converged(ITEM, 300)
@@ -108,52 +109,78 @@ async def test_the_node_is_killed_in_the_middle_of_like_many(
 
 
 async def test_every_node_is_restarted_during_like_many(
-    cluster: Cluster, three_nodes: list[Node], nginx: Nginx, terminal: Terminal
+    cluster: Cluster, three_nodes: list[Node], nginx: Nginx, client: Client
 ) -> None:
-    pressing = await terminal.start(nginx.address, "like", "many", "400", "60")
+    pressing = await client.start(nginx.address, "like", "many", "400", "60")
     for node in three_nodes:
         await until_counted(node, 30)
         await node.restart()
-    code, events = await terminal.finish(pressing)
+    code, events = await client.finish(pressing)
     assert (code, events[-1]["status"]) == (0, "saved")
     await cluster.assert_converged(ITEM, 400)
 
 
 async def test_a_frozen_node_is_left_within_ten_seconds(
-    cluster: Cluster, three_nodes: list[Node], terminal: Terminal
+    cluster: Cluster, three_nodes: list[Node], client: Client
 ) -> None:
-    pressing = await terminal.start(three_nodes[0].address, "like", "many", "100", "50")
+    pressing = await client.start(three_nodes[0].address, "like", "many", "100", "50")
     await until_counted(three_nodes[1], 20)
     three_nodes[0].freeze()
-    code, events = await asyncio.wait_for(terminal.finish(pressing), 12.0)
+    code, events = await asyncio.wait_for(client.finish(pressing), 12.0)
     three_nodes[0].thaw()
     assert (code, events[-1]["status"]) == (0, "saved")
     await cluster.assert_converged(ITEM, 100, within_s=10.0)
 
 
 async def test_the_client_is_killed_before_the_acknowledgement(
-    cluster: Cluster, three_nodes: list[Node], terminal: Terminal
+    cluster: Cluster, three_nodes: list[Node], client: Client
 ) -> None:
     node = three_nodes[0]
-    pressing = await terminal.start(node.address, "like", "many", "5000", "100")
+    pressing = await client.start(node.address, "like", "many", "5000", "100")
     await until_counted(three_nodes[1], 20)
     node.freeze()
-    frozen_at = terminal.unsaved()
-    await wait_for(lambda: terminal.unsaved() > frozen_at + 20, 5.0, "presses that nobody acknowledges")
+    frozen_at = client.unsaved()
+    await wait_for(lambda: client.unsaved() > frozen_at + 20, 5.0, "presses that nobody acknowledges")
     pressing.kill()
-    await terminal.finish(pressing)
-    pressed = terminal.unsaved()
+    await client.finish(pressing)
+    pressed = client.unsaved()
     node.thaw()
-    code, events = await terminal.run(node.address, "like")
+    code, events = await client.run(node.address, "like")
     assert (code, events[0]["status"]) == (0, "saved")
     await cluster.assert_converged(ITEM, pressed + 1)
 
 
-async def test_a_rate_above_the_budget_goes_on_and_says_so(cluster: Cluster, terminal: Terminal) -> None:
+async def test_a_person_at_the_screen(cluster: Cluster, three_nodes: list[Node], tmp_path: Path) -> None:
+    screen = Terminal()
+    await screen.start(three_nodes[0].address, tmp_path / "state")
+    try:
+        await screen.until_shown("connected to node1")
+        press = f"{three_nodes[1].address}/api/items/{ITEM}/press"
+        async with cluster.session.post(press, json={"n": 444, "tab": "another"}) as answer:
+            assert answer.status == 200
+        await screen.until_shown("444")
+        screen.type("like\r")
+        await screen.until_shown("saved (node1 and 1 more)")
+        screen.type("like many\r")
+        await screen.until_shown("how many?")
+        screen.type("90\r")
+        await screen.until_shown("a second?")
+        screen.type("60\r")
+        await screen.until_shown("of 90 pressed")
+        await three_nodes[0].kill()
+        await screen.until_shown("saved (node")
+        screen.type("exit\r")
+        assert await asyncio.wait_for(screen.process.wait(), 5.0) == 0
+    finally:
+        await screen.end()
+    await cluster.assert_converged(ITEM, 444 + 1 + 90)
+
+
+async def test_a_rate_above_the_budget_goes_on_and_says_so(cluster: Cluster, client: Client) -> None:
     slow = cluster.new_node(LIKE_PRESS_RATE="100", LIKE_PRESS_BURST="20")
     slow.start()
     await slow.wait_until_ready()
-    pressing = await terminal.start(slow.address, "like", "many", "200", "1000")
+    pressing = await client.start(slow.address, "like", "many", "200", "1000")
     out, err = await pressing.communicate()
     assert pressing.returncode == 0
     assert json.loads(out)["status"] == "saved"

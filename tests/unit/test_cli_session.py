@@ -234,10 +234,10 @@ async def test_the_budget_is_waited_for_and_said(cluster: FakeCluster) -> None:
 
 async def test_a_wait_for_the_budget_is_not_taken_for_a_lack_of_progress(cluster: FakeCluster) -> None:
     node = await cluster.start()
-    node.grants, node.retry_after = iter([4, 4]), 0.5
+    node.grants, node.retry_after = iter([4, 4]), 0.3
     async with visit(node.address) as me:
         await me.until_connected()
-        outcome = await me.session.wait_until_saved(me.session.press(ITEM, 10), patience_s=0.2)
+        outcome = await me.session.wait_until_saved(me.session.press(ITEM, 10), patience_s=0.1)
         assert outcome.status == "saved"
     assert [frame["n"] for frame in node.pressed()] == [10, 10, 10]
 
