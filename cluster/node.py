@@ -28,7 +28,7 @@ from cluster.core.replica import Replica
 from cluster.core.rows import ORIGIN_LENGTH
 from cluster.ledger import Ledger, LedgerFullError
 from cluster.peering import Peering
-from cluster.surface import Answer, Budget, Changed, ClusterSettings, NodeStatus, Snapshot
+from cluster.surface import Answer, Budget, Changed, ClusterSettings, NodeStatus, Snapshot, StartError
 from cluster.tasks import Tasks
 
 log = structlog.get_logger()
@@ -73,10 +73,18 @@ class Node:
     # -- start and stop
 
     async def start(self) -> None:
-        self._ledger = await self._batches.run(lambda: Ledger(Path(self._settings.data_dir)))
+        try:
+            self._ledger = await self._batches.run(lambda: Ledger(Path(self._settings.data_dir)))
+        except StartError:
+            self._batches.close()
+            raise
         self._answers = Answers(Copies(self._ledger.id), self._wanted_copies)
         self._begin_origin()
-        await self._peering.listen()
+        try:
+            await self._peering.listen()
+        except StartError:
+            await self.stop()
+            raise
         if not self._settings.peers:
             self._ready.set()
         self._linked_at = self._loop.time()  # not before: opening a large ledger may take longer than LONELY_S
