@@ -9,6 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from cluster import node as module
+from cluster import peering
 from cluster.core.merge import Page
 from cluster.core.press import ItemState, Tally
 from cluster.core.rows import Key
@@ -70,7 +71,8 @@ class Site:
 
 
 @pytest.fixture
-async def site(tmp_path: Path) -> AsyncIterator[Site]:
+async def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
+    monkeypatch.setattr(peering, "HEARTBEAT_S", 0.05)
     made = Site(tmp_path)
     yield made
     for name in list(made.running):

@@ -80,6 +80,11 @@ async def make_owner() -> AsyncIterator[MakeOwner]:
         await owner.links.stop()
 
 
+@pytest.fixture(autouse=True)
+def few_last_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LAST_WORDS_S", 0.2)
+
+
 @pytest.fixture
 async def ann(make_owner: MakeOwner) -> Owner:
     return await make_owner()
