@@ -33,6 +33,7 @@ class Program:
         self.state = state
         self._monkeypatch = monkeypatch
         self._capsys = capsys
+        self._started: list[asyncio.subprocess.Process] = []
 
     def other(self) -> "Program":
         """The same program of another person."""
@@ -41,7 +42,7 @@ class Program:
     async def start(self, *arguments: str) -> asyncio.subprocess.Process:
         """As a process of its own."""
         env = {**os.environ, "XDG_STATE_HOME": str(self.state), "LIKE_ADDRESS": self.address}
-        return await asyncio.create_subprocess_exec(
+        process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "cli", "--wait", "3", *arguments),
             cwd=REPOSITORY,
             env=env,
@@ -49,6 +50,15 @@ class Program:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
+        self._started.append(process)
+        return process
+
+    async def end(self) -> None:
+        """End what a failed test left running."""
+        for process in self._started:
+            if process.returncode is None:
+                process.kill()
+                await process.communicate()
 
     async def run(self, *arguments: str, typed: str = "") -> tuple[int, str, str]:
         """Exit code, standard output, standard error."""
@@ -77,11 +87,13 @@ async def cluster() -> AsyncIterator[FakeCluster]:
     assert started.mistakes == []
 
 
-@pytest.fixture
-def program(
+@pytest_asyncio.fixture
+async def program(
     cluster: FakeCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Program:
-    return Program(cluster.nodes[0].address, tmp_path, monkeypatch, capsys)
+) -> AsyncIterator[Program]:
+    made = Program(cluster.nodes[0].address, tmp_path, monkeypatch, capsys)
+    yield made
+    await made.end()
 
 
 async def test_a_piped_like_is_one_press(cluster: FakeCluster, program: Program) -> None:
