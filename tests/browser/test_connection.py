@@ -1,5 +1,7 @@
 """The connection: what ends it for good, and what brings it back."""
 
+import time
+
 import pytest
 from playwright.async_api import WebSocketRoute, expect
 
@@ -85,3 +87,24 @@ async def test_a_page_from_the_back_forward_cache_is_live_again(calm_site: Site,
     await tab.assert_shows(item, 3)
     await tab.assert_saved()
     await calm_site.cluster.assert_converged(item, 3)
+
+
+async def test_a_leaving_node_is_left_when_it_asks_for_it(calm_site: Site) -> None:
+    """Not at once: the node spreads its watchers over the time it has."""
+    tab = await (await calm_site.meet()).new_tab()
+    routes: list[WebSocketRoute] = []
+    dialled_at: list[float] = []
+
+    async def pass_on(route: WebSocketRoute) -> None:
+        dialled_at.append(time.monotonic())
+        routes.append(route)
+        await _connect(route)
+
+    await tab.page.route_web_socket("**/live", pass_on)
+    await tab.open()
+    told_at = time.monotonic()
+    routes[0].send('{"type": "leaving", "after": 1}')
+    await expect(tab.status).to_contain_text("moving to another node")
+    await tab.wait_until_live()
+    assert len(dialled_at) == 2
+    assert 0.9 < dialled_at[1] - told_at < 2
