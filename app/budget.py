@@ -51,10 +51,13 @@ class PressBudget:
         self._forget_full()
 
     def retry_after(self, visitor: bytes, presses: int) -> float:
-        """Seconds until so many presses (at most a full bucket) are there."""
+        """Seconds until so many presses are there, or a second's worth of them if they are more.
+
+        Who waited for all of a long row would see it taken in jumps of a whole bucket.
+        """
         if not self.is_limited:
             return 0.0
-        missing = min(presses, self._burst) - self._left(visitor)
+        missing = min(presses, self._burst, max(1, int(self._rate))) - self._left(visitor)
         return math.ceil(max(0.0, missing / self._rate) * 1000) / 1000
 
     def _left(self, visitor: bytes) -> float:
