@@ -21,6 +21,9 @@ EXIT_START = 3
 
 
 def main() -> int:
+    if len(sys.argv) > 1:
+        print("python -m app takes no arguments; docs/operations.md lists its LIKE_… variables", file=sys.stderr)
+        return EXIT_SETTINGS
     try:
         settings = read_settings(os.environ)
     except SettingsError as wrong:

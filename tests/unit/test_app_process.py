@@ -198,3 +198,9 @@ def _noting(order: list[str], note: Callable[[], str]) -> Any:
         order.append(note())
 
     return stop
+
+
+def test_an_argument_starts_no_node() -> None:
+    done = subprocess.run([sys.executable, "-m", "app", "--help"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "takes no arguments" in done.stderr
