@@ -68,14 +68,14 @@ class Browser:
                 )
                 self._reader = asyncio.create_task(self._read())
                 first = await self.wait_for_message("hello", HELLO_WITHIN_S)
+            self.node = first["node"]
+            if self.token is None and self.tab is None:
+                self.token = first["token"]
+            else:
+                await self.hello(self.token or first["token"], self.tab)
         except BaseException:
             await self.close()
             raise
-        self.node = first["node"]
-        if self.token is None and self.tab is None:
-            self.token = first["token"]
-        else:
-            await self.hello(self.token or first["token"], self.tab)
 
     async def __aenter__(self) -> Self:
         if self._session is None:
