@@ -84,6 +84,17 @@ export class Store {
     } catch {
       // Rule 4: the page says so next to what waits.
     }
+    if (!this.token) this.#dropSavedTallies();
+  }
+
+  /**
+   * The cookie is lost and the storage is not (some browsers keep a script's cookies for a week): what an earlier
+   * visitor has saved would be pressed once more, for the next one.
+   */
+  #dropSavedTallies() {
+    for (const { item, tab, kept } of this.entries()) {
+      if (belongsToVisitor(item) && (kept?.saved ?? 0) > 0) this.#shelf.removeItem(keyOf(item, tab));
+    }
   }
 
   /**

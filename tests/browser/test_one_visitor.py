@@ -74,3 +74,18 @@ async def test_claps_of_all_tabs_stop_at_50(calm_site: Site, name: str) -> None:
         await tab.assert_shows(item, 50)
         await expect(tab.button(item)).to_have_attribute("aria-disabled", "true")
     await calm_site.cluster.assert_converged(item, 50)
+
+
+async def test_who_lost_the_cookie_does_not_like_again_unasked(calm_site: Site, name: str) -> None:
+    item = f"once:{name}"
+    person = await calm_site.meet()
+    tab = await person.open(item)
+    await tab.press(item)
+    await tab.assert_saved()
+    await person.context.clear_cookies()
+    await tab.open(item)
+    await tab.assert_liked(item, False)
+    other = await person.open("")
+    await other.press("tap:home")
+    await other.assert_saved()
+    await calm_site.cluster.assert_converged(item, 1)
