@@ -88,12 +88,14 @@ class Browser:
         await self.close()
 
     async def close(self) -> None:
-        if self._reader is not None:
-            self._reader.cancel()
-            await asyncio.gather(self._reader, return_exceptions=True)
-            await self._socket.close()
-        if self._session is not None:
-            await self._session.close()
+        try:
+            if self._reader is not None:
+                self._reader.cancel()
+                await asyncio.gather(self._reader, return_exceptions=True)
+                await self._socket.close()
+        finally:  # also if the test has lost patience meanwhile
+            if self._session is not None:
+                await self._session.close()
 
     @property
     def is_open(self) -> bool:
