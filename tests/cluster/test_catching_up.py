@@ -81,9 +81,7 @@ async def test_a_lost_disk_loses_no_acknowledged_press(cluster: Cluster, three_n
     await cluster.assert_converged("tap:home", acknowledged)
 
 
-async def test_an_unacknowledged_press_is_made_again_by_its_tab(
-    cluster: Cluster, three_nodes: list[Node]
-) -> None:
+async def test_an_unacknowledged_press_is_made_again_by_its_tab(cluster: Cluster, three_nodes: list[Node]) -> None:
     """The presser owns its number: what was not acknowledged is sent again, whichever node is left."""
     victim = three_nodes[0]
     for peer in three_nodes[1:]:

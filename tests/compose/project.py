@@ -79,6 +79,15 @@ class Project:
         """The terminal client in a container of its own."""
         return self.compose("run", "--rm", "-T", "cli", *arguments, stdin=stdin, timeout_s=60)
 
+    def give_secret(self, secret: str) -> None:
+        """Run the one-shot service as it is run when .env has this secret."""
+        self.compose("run", "--rm", "-T", "-e", f"LIKE_SECRET={secret}", "secret")
+
+    def secret(self) -> str:
+        """What the nodes are given."""
+        read = "from pathlib import Path; print(Path('/secret/secret').read_text())"
+        return self.compose("run", "--rm", "-T", "secret", "python", "-c", read).strip()
+
     def logs(self) -> str:
         return self.compose("logs", "--no-color")
 

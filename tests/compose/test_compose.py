@@ -146,17 +146,22 @@ async def test_the_engine_finds_the_nodes_healthy(project: Project) -> None:
 
 
 async def test_the_secret_is_made_once_and_told_to_nobody(project: Project) -> None:
-    def secret() -> str:
-        read = "from pathlib import Path; print(Path('/secret/secret').read_text())"
-        return project.compose("run", "--rm", "-T", "secret", "python", "-c", read).strip()
-
-    made = secret()
+    made = project.secret()
     project.compose("up", "--detach", "secret")
 
-    assert secret() == made
+    assert project.secret() == made
     assert len(made) >= 32
     assert made not in project.logs()
     assert made not in str(project.inspect("node1")) + str(project.inspect("secret"))
+
+
+async def test_a_secret_of_the_operators_takes_the_place_of_the_made_one(project: Project) -> None:
+    made, given = project.secret(), "a secret that the operator wrote to the file .env"
+    try:
+        project.give_secret(given)
+        assert project.secret() == given
+    finally:
+        project.give_secret(made)
 
 
 async def test_a_node_stops_in_order_within_its_grace_period(project: Project) -> None:
