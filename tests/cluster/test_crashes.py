@@ -56,29 +56,16 @@ async def test_a_power_cut_of_the_whole_cluster_loses_no_acknowledged_press(
     assert_between_acknowledged_and_pressed(await equal_count(cluster), visitors)
 
 
-async def test_a_disk_lost_under_load_loses_no_acknowledged_press(
+async def test_every_disk_lost_in_turn_loses_no_acknowledged_press(
     cluster: Cluster, three_nodes: list[Node]
 ) -> None:
     async with pressing_on(three_nodes) as visitors:
         await three_nodes[0].kill()
-        three_nodes[0].wipe()
-        await asyncio.gather(*(node.stop() for node in three_nodes[1:]))
 
     for node in three_nodes:
-        node.start()
-    await cluster.wait_until_ready()
-    assert_between_acknowledged_and_pressed(await equal_count(cluster), visitors)
-
-
-async def test_disks_lost_one_after_the_other_lose_nothing(cluster: Cluster, three_nodes: list[Node]) -> None:
-    async with pressing_on(three_nodes) as visitors:
-        pass
-    before = await equal_count(cluster)
-
-    for node in three_nodes:
-        await node.kill()
+        if node.is_running:
+            await node.kill()
         node.wipe()
         await node.restart()
         await cluster.wait_until_linked()
-    assert await equal_count(cluster) == before
-    assert_between_acknowledged_and_pressed(before, visitors)
+    assert_between_acknowledged_and_pressed(await equal_count(cluster), visitors)
