@@ -37,4 +37,6 @@ $as_root apt-get update --quiet=2 || echo "apt-get update failed, trying with wh
 for package in $packages; do
 	install "$package" || echo "could not install $package"
 done
+# From Debian 13 on the engine's package no longer brings the client.
+has docker || install docker-cli || echo "could not install docker-cli"
 exit 0

@@ -75,7 +75,7 @@ LAYERS: Final = {
         Layer("simulation", 120),
         Layer("cluster", 120, ("nginx",)),
         Layer("browser", 180, ("nginx", _CHROMIUM)),
-        Layer("compose", 180, ("dockerd", "docker", "containerd", "docker-compose", "debootstrap")),
+        Layer("compose", 180, ("docker",)),
         Layer("faults", 180, ("nginx", "ip", "iptables")),
     )
 }

@@ -39,6 +39,13 @@ async def test_the_scheme_cannot_be_forged(echoes: Echoes) -> None:
     assert seen["headers"]["x-forwarded-proto"] == "http"
 
 
+@pytest.mark.parametrize("path", ["/api/items/tap:home/press", "/items/once%3Aa%2Fb/press"])
+async def test_a_press_never_travels_on_a_kept_connection(echoes: Echoes, path: str) -> None:
+    seen = await ask(echoes, path, method="POST")
+
+    assert seen["headers"]["connection"] == "close"
+
+
 async def test_an_encoded_item_arrives_as_it_was_sent(echoes: Echoes) -> None:
     reader = await talk(
         echoes.nginx, "GET /items/once%3Ablog%2Fpost-42 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
