@@ -207,17 +207,21 @@ class Peering:
         self.replica.tell_peers(self._roster.addresses())
 
     def _close(self, event: Close) -> None:
+        socket = self.links.sockets.get(event.link)
         if event.code in NEEDS_A_PERSON:
-            self._say_once("link.refused", event.code, event.reason)
-        if (socket := self.links.sockets.get(event.link)) is not None:
+            self._say_once(event, socket.address if socket is not None else "")
+        if socket is not None:
             socket.close(event.code, event.reason)
 
-    def _say_once(self, what: str, code: str, problem: str) -> None:
-        """Log an error that comes back with every try, at most once a minute."""
-        now = self._loop.time()
-        if now - self._said.get(problem, float("-inf")) >= SAY_AGAIN_S:
-            self._said = {said: at for said, at in self._said.items() if now - at < SAY_AGAIN_S} | {problem: now}
-            log.error(what, reason=code, problem=problem)
+    def _say_once(self, event: Close, address: str) -> None:
+        """Log a refusal, which comes back with every try, at most once a minute.
+
+        By where it came from, not by what it said: nobody has to prove the secret before being refused.
+        """
+        now, said = self._loop.time(), f"{event.code} {address}"
+        if now - self._said.get(said, float("-inf")) >= SAY_AGAIN_S:
+            self._said = {each: at for each, at in self._said.items() if now - at < SAY_AGAIN_S} | {said: now}
+            log.error("link.refused", reason=event.code, problem=event.reason, address=address)
 
     def _answer_pull(self, asked: Asked) -> None:
         if (socket := self.links.sockets.get(asked.link)) is not None:

@@ -261,7 +261,8 @@ class Replica:
     # -- what goes out
 
     def _flush_joined(self, now: float) -> None:
-        if now - self._joined_at < JOIN_S:
+        # An owner's timer of 10 ms may end a rounding error before them, and would then go round once more.
+        if now - self._joined_at < JOIN_S - 1e-6:
             return
         if self._unpushed:
             self._send_push(now)

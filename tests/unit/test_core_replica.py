@@ -45,6 +45,17 @@ def test_the_first_push_after_a_pause_goes_at_once_and_later_ones_are_joined(ann
     assert not ann.replica.has_joined
 
 
+def test_a_timer_that_ends_a_rounding_error_early_is_in_time(ann: Side, ben: Side) -> None:
+    """uvloop's clock counts milliseconds, and every fifth of its timers of 10 ms took 20."""
+    linked(ann, ben)
+    ann.tick(1.0)
+    ann.press(1)
+    ann.out.clear()
+    ann.press(2)
+    ann.tick(0.010 - 1e-9)
+    assert len(pushes(ann)) == 1
+
+
 def test_only_pushes_may_be_dropped_by_a_full_queue(ann: Side, ben: Side) -> None:
     open_link(ann, ben)
     talk(ann, ben)

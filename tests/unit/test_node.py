@@ -238,6 +238,19 @@ async def test_a_wrong_secret_is_refused_and_both_say_so(site: Site) -> None:
     assert not stranger.has_links
 
 
+async def test_a_stranger_cannot_fill_the_log_with_names(site: Site) -> None:
+    with capture_logs() as logs:
+        one = await site.start("n1")
+        for number in range(5):
+            await site.start(f"stranger {number}", site.address("n1"), key=b"x" * 32)
+            await wait_for(lambda: [log for log in logs if log["event"] == "peer.unreachable"], 5, "a refusal")
+            await site.stop(f"stranger {number}")
+            logs[:] = [log for log in logs if log["event"] != "peer.unreachable"]
+    refused = [log for log in logs if log["event"] == "link.refused" and log["address"] == "127.0.0.1"]
+    assert len(refused) == 1
+    assert not one.has_links
+
+
 async def test_two_nodes_that_dial_each_other_keep_one_link(site: Site) -> None:
     one = await site.start("n1", site.address("n2"))
     two = await site.start("n2", site.address("n1"))
