@@ -43,7 +43,8 @@ class Answer(msgspec.Struct, frozen=True):
     Without `refusal`: `n` is the actor's tally now. It is lower than asked if the visitor's budget took only a
     part, higher if the actor had more already. `copies` other ledgers hold it. The answer is the last one when
     copies >= wanted; before that, another follows as soon as the copies exist.
-    With `refusal` nothing was taken, `gen` and `n` are the item's and the actor's, and no other answer follows.
+    With `refusal` nothing was taken, `gen` and `n` are the item's and the actor's, and no other answer follows;
+    `read_only` knows neither, and says 0.
     """
 
     item: str
@@ -138,7 +139,7 @@ class Engine(Protocol):
         """This node first, then every peer it knows, by name."""
 
     def set_watchers(self, watchers: int) -> None:
-        """How many browsers watch here; told to the peers at most once a second."""
+        """How many browsers watch here; told to the peers at most twice a second."""
 
     def set_leaving(self) -> None:
         """Tell the peers that this node is about to stop."""

@@ -1,4 +1,4 @@
-"""Fixtures of the `app` tests."""
+"""Fixtures of the `app` tests, and what all unit tests have in common."""
 
 import logging
 from collections.abc import Awaitable, Callable, Iterator
@@ -9,10 +9,15 @@ import aiohttp_jinja2
 import jinja2
 import pytest
 import structlog
+from hypothesis import settings
 
 from app.main import build_app, build_tools
 from tests.unit.fakes import FakeEngine
 from tests.unit.sites import Site, make_settings
+
+# A busy machine must not fail a property that holds.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(autouse=True)

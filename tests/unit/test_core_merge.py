@@ -2,7 +2,7 @@
 
 import random
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster.core.items import CLAP_MAX, TALLY_MAX
@@ -29,7 +29,6 @@ many_rows = st.lists(rows_of_few_keys(), max_size=25)
 # -- R6: the larger row wins
 
 
-@settings(deadline=None)
 @given(many_rows, st.randoms(use_true_random=False), st.lists(st.integers(0, 25), max_size=4))
 def test_any_order_and_any_batching_give_the_same_table(
     rows: list[Row], dice: random.Random, cuts: list[int]
@@ -43,7 +42,6 @@ def test_any_order_and_any_batching_give_the_same_table(
     assert one.state() == other.state()
 
 
-@settings(deadline=None)
 @given(many_rows, many_rows)
 def test_two_replicas_that_exchange_their_tables_are_equal(ours: list[Row], theirs: list[Row]) -> None:
     one, other = Table(), Table(THERE)
@@ -55,7 +53,6 @@ def test_two_replicas_that_exchange_their_tables_are_equal(ours: list[Row], thei
     assert one.state() == other.state()
 
 
-@settings(deadline=None)
 @given(many_rows, st.lists(st.integers(0, 25), max_size=4))
 def test_item_sums_are_those_of_their_rows(rows: list[Row], cuts: list[int]) -> None:
     table = Table()
