@@ -24,42 +24,31 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Forwarder:
-    """`start` listens; `stop` ends every connection. `nodes` are (host, port)."""
+    """`start` listens, `stop` no longer does. `nodes` are (host, port)."""
 
     def __init__(self, nodes: Sequence[tuple[str, int]]) -> None:
-        self._nodes = list(nodes)
+        self._nodes = nodes
         self._turns = {True: 0, False: 0}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._servers: list[asyncio.Server] = []
 
-    async def start(self, hosts: Sequence[str], port: int) -> None:
+    async def start(self, host: str, port: int) -> None:
         """Raises OSError where the port cannot be had."""
-        for host in hosts:
-            self._servers.append(await asyncio.start_server(self._accept, host, port))
+        self._server = await asyncio.start_server(self._forward, host, port)
 
-    async def stop(self) -> None:
-        for server in self._servers:
-            server.close()
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
-
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(self._forward(reader, writer))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def stop(self) -> None:
+        """Connections end with their nodes, or with the loop."""
+        self._server.close()
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             async with asyncio.timeout(FIRST_BYTES_S):
                 first = await reader.read(_CHUNK)
             node = await self._connect(is_live=first.startswith(_LIVE)) if first else None
-            if node is None:
-                writer.write(_NO_NODE if first else b"")
+            if node is not None:
+                node[1].write(first)
+                await _join((reader, writer), node)
+            elif first:
+                writer.write(_NO_NODE)
                 await writer.drain()
-                return
-            await _join(first, (reader, writer), node)
         except (OSError, TimeoutError):
             # One end is gone, and with it the connection; the other end is told by the close below.
             return
@@ -77,27 +66,19 @@ class Forwarder:
         return None
 
 
-async def _join(first: bytes, visitor: Streams, node: Streams) -> None:
-    """Copy both ways until the node has finished, or one end broke."""
-    node[1].write(first)
-    copying = [asyncio.create_task(_copy(visitor[0], node[1])), asyncio.create_task(_answer(node[0], visitor[1]))]
+async def _join(visitor: Streams, node: Streams) -> None:
+    """Copy both ways until one of the two has finished, as HTTP servers take half a connection for none."""
+    ways = [asyncio.create_task(_copy(*way)) for way in ((visitor[0], node[1]), (node[0], visitor[1]))]
     try:
-        await asyncio.gather(*copying)
+        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in copying:
-            task.cancel()
+        for way in ways:
+            way.cancel()
         node[1].close()
 
 
-async def _answer(node: asyncio.StreamReader, visitor: asyncio.StreamWriter) -> None:
-    await _copy(node, visitor)
-    # A visitor who still reads nothing new is told, and the other direction ends with it.
-    visitor.close()
-
-
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while chunk := await reader.read(_CHUNK):
-        writer.write(chunk)
-        await writer.drain()
-    if writer.can_write_eof():
-        writer.write_eof()
+    with suppress(OSError):
+        while chunk := await reader.read(_CHUNK):
+            writer.write(chunk)
+            await writer.drain()

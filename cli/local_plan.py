@@ -12,11 +12,10 @@ from typing import Final
 
 import msgspec
 
+REPOSITORY: Final = Path(__file__).resolve().parents[1]
 HOST: Final = "127.0.0.1"
-NODES_MAX: Final = 9
-ENTRY_PORT_MAX: Final = 65_535 - 10_100 - NODES_MAX
-_PUBLIC_OFFSET: Final = 10_000
-_CLUSTER_OFFSET: Final = 10_100
+NODES: Final = 3
+ENTRY_PORT_MAX: Final = 65_535 - 10_100 - NODES
 # One address cannot be that of three nodes; and LIKE_ADDRESS is the terminal client's.
 _NOT_FOR_NODES: Final = ("LIKE_CLUSTER_ADVERTISE", "LIKE_ADDRESS")
 
@@ -38,24 +37,19 @@ class NodePlan(msgspec.Struct, frozen=True):
         return f"{HOST}:{self.cluster_port}"
 
 
-class Plan(msgspec.Struct, frozen=True):
-    """All of it. `folder` is where state stays."""
+class Plan:
+    """All of it, behind this port. `folder` is where state stays."""
 
-    port: int
-    folder: Path
-    nodes: tuple[NodePlan, ...]
-
-    @property
-    def entry(self) -> str:
-        return f"http://localhost:{self.port}"
-
-    @property
-    def logs(self) -> Path:
-        return self.folder / "logs"
-
-    @property
-    def secret_file(self) -> Path:
-        return self.folder / "secret"
+    def __init__(self, port: int, folder: Path) -> None:
+        self.port = port
+        self.folder = folder
+        self.entry = f"http://localhost:{port}"
+        self.logs = folder / "logs"
+        self.secret_file = folder / "secret"
+        self.nodes = [
+            NodePlan(f"node{number}", port + 10_000 + number, port + 10_100 + number, folder / f"node{number}")
+            for number in range(1, NODES + 1)
+        ]
 
     def ports(self) -> dict[int, str]:
         """Every port that must be free, and what for."""
@@ -68,7 +62,6 @@ class Plan(msgspec.Struct, frozen=True):
         """The settings of one node. What the person set and this plan does not decide, such as
         LIKE_PRESS_RATE, reaches the nodes as it is; so does a LIKE_SECRET of theirs.
         """
-        peers = [peer.cluster_address for peer in self.nodes if peer is not node]
         settings = {
             "LIKE_NODE_NAME": node.name,
             "LIKE_HOST": HOST,
@@ -77,20 +70,9 @@ class Plan(msgspec.Struct, frozen=True):
             "LIKE_CLUSTER_HOST": HOST,
             "LIKE_CLUSTER_PORT": str(node.cluster_port),
             "LIKE_DATA_DIR": str(node.data_dir),
-            "LIKE_PEERS": ",".join(peers),
-            "PYTHONUNBUFFERED": "1",
+            "LIKE_PEERS": ",".join(peer.cluster_address for peer in self.nodes if peer is not node),
         }
         if "LIKE_SECRET" not in inherited and "LIKE_SECRET_FILE" not in inherited:
             settings["LIKE_SECRET_FILE"] = str(self.secret_file)
         kept = {name: value for name, value in inherited.items() if name not in _NOT_FOR_NODES}
         return kept | settings
-
-
-def make_plan(*, nodes: int, port: int, folder: Path) -> Plan:
-    """A plan for so many nodes behind one port."""
-
-    def node(number: int) -> NodePlan:
-        name = f"node{number}"
-        return NodePlan(name, port + _PUBLIC_OFFSET + number, port + _CLUSTER_OFFSET + number, folder / name)
-
-    return Plan(port, folder, tuple(node(number) for number in range(1, nodes + 1)))

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from cli.local_plan import Plan, make_plan
+from cli.local_plan import Plan
 from tests.support.process import Process
 from tests.support.waiting import wait_for
 
@@ -21,7 +21,7 @@ class Launched:
     """One launcher with the ports and the folder of its plan."""
 
     def __init__(self, folder: Path, log: str, *arguments: str) -> None:
-        self.plan = make_plan(nodes=3, port=_free_entry_port(folder), folder=folder / "data")
+        self.plan = Plan(_free_entry_port(folder), folder / "data")
         self._log = folder / log
         self._arguments = arguments
 
@@ -105,7 +105,7 @@ async def test_a_cluster_from_start_to_end(launch: Launch, entry: str) -> None:
 
 async def test_what_was_counted_is_there_at_the_next_start(launch: Launch) -> None:
     for expected, number in ((1, signal.SIGTERM), (2, signal.SIGHUP)):
-        launched = launch("--nodes", "2")
+        launched = launch()
         await launched.wait_until_up()
         assert await launched.press() == expected
         assert await launched.stop(number) == 0
@@ -122,7 +122,7 @@ async def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
 
 
 async def test_a_second_launcher_on_the_same_folder_is_refused(launch: Launch) -> None:
-    first = launch("--nodes", "1")
+    first = launch()
     await first.wait_until_up()
     other = launch()
     assert await other.process.wait_until_ended(10.0) == 1
@@ -143,7 +143,7 @@ def _free_entry_port(folder: Path) -> int:
     """An entry port whose nodes' ports are free too, all below those of outgoing connections."""
     choose = random.SystemRandom()
     while True:
-        plan: Plan = make_plan(nodes=3, port=choose.randrange(6_000, 14_000), folder=folder)
+        plan = Plan(choose.randrange(6_000, 14_000), folder)
         if all(is_free(port) for port in plan.ports()):
             return plan.port
 
