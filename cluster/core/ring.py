@@ -5,8 +5,8 @@
 2. `floor[origin]` is at least the head of that origin, and the highest seq of any of its rows held, at the moment
    the ring began. A row that left the ring, or stood in the table before it, lies at or below the floor.
 3. So whoever has every floor (and not only some) misses nothing that is not in the ring. Comparing with the
-   newest head instead would skip rows that arrived above a head and were then pushed out: see the simulation
-   `test_ring_floor_covers_rows_held_above_their_head`.
+   newest head instead would skip rows that arrived above a head and were then pushed out: see
+   `test_a_row_above_its_head_raises_the_floor_too_when_it_leaves`.
 """
 
 from collections import deque
