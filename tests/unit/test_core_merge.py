@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster.core.items import CLAP_MAX, TALLY_MAX
-from cluster.core.merge import ItemSums, Page, Range, row_hash, sums_of
+from cluster.core.merge import Range, row_hash, sums_of
 from cluster.core.rows import Row
 from tests.unit.tables import (
     ELSEWHERE,
@@ -21,7 +21,6 @@ from tests.unit.tables import (
     press,
     row,
     rows_of_few_keys,
-    visitor,
 )
 
 many_rows = st.lists(rows_of_few_keys(), max_size=25)
@@ -238,111 +237,3 @@ def test_what_later_versions_append_to_a_row_is_offered_again_with_it() -> None:
     table = Table()
     table.take(Row(HOME, actor(1), 0, 5, THERE, 4, b"\x07"))
     assert table.commit(press(5)).own[HOME, actor(1)].ext == b"\x07"
-
-
-# -- budgets
-
-
-def test_a_visitor_without_allowance_is_unlimited() -> None:
-    assert Table().commit(press(900)).outcomes[0].n == 900
-
-
-def test_what_is_left_of_a_budget_is_taken_of_a_tap_or_clap() -> None:
-    for item in (HOME, SONG):
-        changes = Table().commit(press(10, item=item), allowances={visitor(1): 4})
-        assert (changes.outcomes[0].n, changes.outcomes[0].refusal) == (4, None)
-        assert changes.spent == {visitor(1): 4}
-
-
-def test_once_costs_one_and_is_taken_whole_or_not_at_all() -> None:
-    table = Table()
-    taken = table.commit(press(7, item=POST), allowances={visitor(1): 1})
-    assert (taken.outcomes[0].n, taken.spent) == (7, {visitor(1): 1})
-    refused = table.commit(press(8, item=POST), allowances={visitor(1): 0})
-    assert (refused.outcomes[0].n, refused.outcomes[0].refusal) == (7, "rate_limited")
-    assert (refused.rows, refused.spent) == ({}, {})
-
-
-def test_all_presses_of_a_visitor_in_one_batch_share_the_budget() -> None:
-    table = Table()
-    changes = table.commit(
-        press(3), press(3, tab=1), press(1, item=POST), press(9, who=2), allowances={visitor(1): 5}
-    )
-    assert [(o.n, o.refusal) for o in changes.outcomes] == [
-        (3, None), (2, None), (0, "rate_limited"), (9, None)
-    ]  # fmt: skip
-    assert changes.spent == {visitor(1): 5, visitor(2): 9}
-
-
-def test_a_press_that_changes_nothing_costs_nothing() -> None:
-    table = Table()
-    table.press(press(5))
-    changes = table.commit(press(5), allowances={visitor(1): 0})
-    assert (changes.outcomes[0].refusal, changes.spent) == (None, {})
-
-
-@given(
-    st.lists(st.tuples(st.integers(1, 50), st.sampled_from([HOME, POST, SONG])), max_size=12), st.integers(0, 60)
-)
-def test_no_batch_spends_more_than_the_allowance(wishes: list[tuple[int, str]], allowance: int) -> None:
-    table = Table()
-    presses = [press(n, item=item, tab=place % 3) for place, (n, item) in enumerate(wishes)]
-    changes = table.commit(*presses, allowances={visitor(1): allowance})
-    assert changes.spent.get(visitor(1), 0) <= allowance
-    granted = sum(r.n for r in table.rows.values() if r.item != POST)
-    assert granted <= allowance
-
-
-# -- generations
-
-
-def test_a_higher_generation_from_a_peer_starts_the_item_afresh() -> None:
-    table = Table()
-    table.take(row(5), row(6, seq=2, who=2))
-    table.take(Row(HOME, b"", 1, 0, THERE, 3))
-    assert (table.items[HOME].gen, table.count()) == (1, 0)
-    table.take(row(2, seq=4, gen=1))
-    assert table.count() == 2
-
-
-def test_rows_of_a_lower_generation_count_as_absent() -> None:
-    table = Table()
-    table.take(Row(HOME, b"", 1, 0, THERE, 3))
-    assert not table.take(row(9, seq=4)).rows
-    assert table.press(press(2, gen=1))[0].n == 2
-    assert table.count() == 2
-
-
-def test_a_press_of_the_old_generation_is_told_of_the_reset() -> None:
-    table = Table()
-    table.take(row(5, gen=2))
-    outcome = table.press(press(6, gen=1))[0]
-    assert (outcome.refusal, outcome.gen, outcome.n) == ("reset", 2, 5)
-
-
-def test_a_press_of_a_later_generation_is_told_that_we_are_behind() -> None:
-    table = Table()
-    table.take(row(5, gen=2))
-    changes = table.commit(press(6, gen=3))
-    assert (changes.outcomes[0].refusal, changes.outcomes[0].gen) == ("behind", 2)
-    assert (changes.rows, table.items[HOME].gen) == ({}, 2)
-
-
-def test_a_press_without_generation_is_of_the_nodes() -> None:
-    table = Table()
-    table.take(row(5, gen=2))
-    assert table.press(press(6))[0].gen == 2
-
-
-def test_a_reset_in_the_same_batch_stands_before_later_presses() -> None:
-    table = Table()
-    table.press(press(5))
-    changes = table.commit(Page([Row(HOME, b"", 1, 0, THERE, 1)]), press(6, gen=0), press(1, gen=1))
-    assert [o.refusal for o in changes.outcomes] == ["reset", None]
-    assert table.count() == 1
-
-
-def test_rows_of_an_unknown_kind_are_kept_but_not_counted() -> None:
-    table = Table()
-    table.take(row(9, item="later:thing"))
-    assert table.items["later:thing"] == ItemSums(0, 0, 1, row_hash(row(9, item="later:thing")))
