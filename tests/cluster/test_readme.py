@@ -93,5 +93,13 @@ def test_every_file_that_is_linked_exists() -> None:
             assert (document.parent / link).exists(), f"{document.name} links to {link}"
 
 
+def test_the_map_of_changes_names_files_that_exist() -> None:
+    rows = [line for line in (REPOSITORY / "CONTRIBUTING.md").read_text().splitlines() if line.startswith("| ")]
+    named = [name for row in rows for name in re.findall(r"`([\w./*-]+\.\w+|[\w./-]+/\w*)`", row)]
+
+    assert len(named) > 40
+    assert not [name for name in named if not any(REPOSITORY.glob(f"**/{name}"))]
+
+
 def test_the_readme_is_short() -> None:
     assert len(README.splitlines()) <= 150
