@@ -39,6 +39,12 @@ def test_a_key_goes_once_with_its_last_row() -> None:
     assert [(row.n, row.seq) for row in unpack(push.block)] == [(5, 2)]
 
 
+def test_rows_stand_in_the_order_of_their_numbers() -> None:
+    unpushed, table = filled(2)
+    unpushed.join(table.commit(press(5, who=0)))
+    assert [row.seq for row in unpack(unpushed.take().block)] == [2, 3]
+
+
 def test_rows_are_those_committed_and_not_read_again() -> None:
     table, unpushed = Table(), Unpushed(HERE, 0)
     changes = table.commit(press(1))

@@ -118,6 +118,16 @@ def test_a_pull_is_asked_after_the_heads_that_are_its_base(ann: Side, ben: Side)
     assert haves(ann)[0].heads == {ann.origin: 1}
 
 
+def test_a_question_stands_with_the_heads_that_were_announced_before_it(ann: Side, ben: Side) -> None:
+    linked(ann, ben)
+    ann.press(2)
+    ann.commit(Range(THERE, 0, 3, [row(1, seq=3, who=3)]))
+    ann.replica.pull(1, ann.now)
+    session = ann.replica.sessions[1]
+    assert session.pull is not None
+    assert session.pull.asked == session.announced == {ann.origin: 1, THERE: 3}
+
+
 def test_a_dropped_push_is_pulled_when_the_next_one_shows_the_gap(ann: Side, ben: Side) -> None:
     linked(ann, ben)
     ann.tick(1.0)

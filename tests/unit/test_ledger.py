@@ -124,6 +124,14 @@ def test_an_erasure_row_is_kept_and_scanned(reopen: Open) -> None:
     assert rows_of(reopen()) == [erased]
 
 
+def test_the_highest_seq_held_of_an_origin_never_falls(reopen: Open) -> None:
+    ledger = reopen()
+    for seq in (9, 3):
+        ledger.commit([Page([row(1, seq=seq, who=seq)])], HERE, {})
+    assert ledger.seqs == {THERE: 9}
+    assert reopen().seqs == {THERE: 9}
+
+
 def test_adopted_heads_are_kept(reopen: Open) -> None:
     reopen().commit([Adoption({}, {THERE: 5, ELSEWHERE: 7})], HERE, {})
     assert reopen().heads == {THERE: 5, ELSEWHERE: 7}

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from cluster import node as module
 from cluster import peering
 from cluster.core.press import ItemState, Tally
+from cluster.node import Node
 from cluster.surface import Answer, Changed, NodeStatus, StartError
 from tests.support.ports import free_port
 from tests.support.waiting import wait_for
@@ -124,12 +126,31 @@ async def test_what_was_taken_is_committed_before_the_end(site: Site) -> None:
 
 
 async def test_a_leaving_node_serves_its_peers_first(site: Site) -> None:
+    """Its last commit follows on another so soon that its push is still held back."""
     one, two, three = await site.cluster()
-    presser = Presser(one)
-    for n in range(1, 1001):
-        presser.press(n)
+    committed = asyncio.Event()
+    one.press(press(1), lambda _: committed.set(), "owner")
+    await asyncio.wait_for(committed.wait(), 5)
+    one.press(press(1000), lambda _: None, "owner")
     await site.stop("n1")
     await converged(HOME, 1000, two, three)
+
+
+async def test_what_is_held_back_goes_out_without_anybodys_next_press(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes = one, two, three = await site.cluster()
+    last_beats: set[Node] = set()
+    monkeypatch.setattr(peering, "HEARTBEAT_S", 60.0)
+    for node in nodes:
+        monkeypatch.setattr(node._peering, "_on_beat", partial(last_beats.add, node))
+    await wait_for(lambda: len(last_beats) == 3, 5, "every node's last short beat")
+    presser = Presser(one)
+    for n in range(1, 20):
+        presser.press(n)
+        await asyncio.sleep(0.001)
+    assert (await presser.last()).n == 19
+    await converged(HOME, 19, one, two, three)
 
 
 async def test_a_ledger_in_use_keeps_a_node_from_starting(site: Site) -> None:

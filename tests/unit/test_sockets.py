@@ -52,7 +52,7 @@ async def test_each_end_knows_who_dialled(ann: Owner, ben: Owner) -> None:
 
 async def test_the_largest_message_passes(ann: Owner, ben: Owner) -> None:
     await linked(ann, ben)
-    ann.socket.send(b"x" * (MESSAGE_BYTES_MAX - 1))
+    ann.socket.send(b"x" * MESSAGE_BYTES_MAX)
     await wait_for(lambda: ben.frames, 5, "the message")
 
 
@@ -170,14 +170,17 @@ async def test_a_peer_that_never_reads_loses_the_link(ann: Owner, monkeypatch: p
 async def test_a_long_answer_goes_on_when_the_peer_has_taken_what_was_sent(ann: Owner, ben: Owner) -> None:
     await linked(ann, ben)
     ben.room.clear()
-    ann.socket.send(b"0")
-    for _ in range(40):
-        ann.socket.send(b"x" * (1 << 20))
+    for _ in range(80):
+        ann.socket.send(b"x" * (1 << 19))
+    ann.socket.send(b"after them")
     waiting = asyncio.create_task(ann.socket.wait_until_drained())
-    await wait_for(lambda: ben.links.sockets, 5, "the link")
+    ben.socket.send(b"other way")
+    await wait_for(lambda: ann.frames, 5, "the frame that goes the other way")
     assert not waiting.done()
     ben.room.set()
     await asyncio.wait_for(waiting, 10)
+    await wait_for(lambda: ben.frames[-1:] == [b"after them"], 5, "the rest")
+    assert len(ann.links.sockets) == 1
 
 
 async def test_a_long_answer_ends_with_its_link(ann: Owner) -> None:
