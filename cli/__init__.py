@@ -2,11 +2,12 @@
 
 Both speak HTTP and WebSocket only and import nothing of the node. The way of one press:
 
-    commands    what a person typed: raises a tally through …
-    session     keeps one conversation going with any node of the cluster
-    tallies     pure: the presser owns its number (DESIGN.md section 3)
-    state       writes it down under a lock, before it is sent
-    conversation  pure: what to send on this connection, and what an answer means (section 5)
-    connection  the WebSocket itself
+    commands      what a person typed: raises a tally through …
+    session       keeps one conversation going with any node of the cluster
+    presses       this run's tallies, in memory and, before they are sent, in …
+    state         the file that outlives the run
+    tally         pure: the presser owns its number (DESIGN.md section 3)
+    conversation  what to send on this connection, and what an answer means (section 5)
+    connection    the WebSocket itself
     screen, prompt  what the person sees
 """

@@ -6,7 +6,7 @@ import random
 import signal
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Final
 
 import aiohttp
 
@@ -14,18 +14,14 @@ from cli.addresses import Addresses
 from cli.arguments import Options, UsageError, parse_arguments
 from cli.commands import Commands
 from cli.exit_codes import ExitCode
-from cli.notices import Notice
 from cli.pipe import read_lines, run_lines
 from cli.presses import Presses
 from cli.screen import Screen
 from cli.session import Session
 from cli.state import MemoryState, State, StateError, StateFile, state_folder
 
-if TYPE_CHECKING:
-    from cli.prompt import Prompt
-
 # At the prompt a press is waited for only so long; the bar goes on saying what is not saved.
-PROMPT_PATIENCE_S = 1.0
+PROMPT_PATIENCE_S: Final = 1.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -69,36 +65,20 @@ async def _meet(options: Options) -> int:
         Session(http, addresses, presses, screen.tell) as session,
     ):
         commands = Commands(session, screen, http, item=options.item, patience_s=patience_s)
-        if is_person:
-            return await _prompt(session, commands, screen).run()
-        if options.command is None:
+        if options.command is not None:
+            return await commands.run(options.command)
+        if not is_person:
             return await run_lines(read_lines(sys.stdin.fileno()), commands, screen)
-        return await _run_one(options, session, commands, screen)
+        from cli.prompt import Prompt  # noqa: PLC0415 - half of the time a start takes; others do without
 
-
-async def _run_one(options: Options, session: Session, commands: Commands, screen: Screen) -> int:
-    command = options.command
-    assert command is not None
-    if command.name == "like many" and sys.stdin.isatty() and screen.is_lively:
-        try:
-            command = await _prompt(session, commands, screen).ask_many(command)
-        except UsageError as error:
-            screen.complain(str(error), "usage")
-            return ExitCode.USAGE
-    return await commands.run(command)
-
-
-def _prompt(session: Session, commands: Commands, screen: Screen) -> "Prompt":
-    from cli.prompt import Prompt  # noqa: PLC0415 - half of the time a start takes; pipes and scripts do without
-
-    return Prompt(session, commands, screen)
+        return await Prompt(session, commands, screen).run()
 
 
 def _open_state(address: str, screen: Screen) -> State:
     try:
         return StateFile(state_folder(os.environ), address)
     except StateError as error:
-        screen.tell(Notice("no_state", str(error)))
+        screen.tell("no_state", str(error))
         return MemoryState()
 
 

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from typing import Final
 from urllib.parse import urlsplit
 
+import aiohttp
+
 # Full jitter: a uniform wait up to base * 2^attempt, so that a crowd does not come back all at once.
 WAIT_BASE_S: Final = 0.25
 WAIT_MAX_S: Final = 4.0
@@ -31,14 +33,16 @@ def check_address(text: str) -> str:
     return address
 
 
-def _may_follow(given: str, told: str) -> bool:
-    is_weaker = given.startswith("https:") and not told.startswith("https:")
-    return not is_weaker and (_is_here(given) or not _is_here(told))
-
-
-def _is_here(address: str) -> bool:
-    host = urlsplit(address).hostname or ""
-    return host in ("localhost", "::1") or host.startswith("127.")
+def trouble_with(address: str, error: Exception) -> str:
+    """Why this address could not be asked, for people."""
+    match error:
+        case TimeoutError():
+            return f"{address} does not answer"
+        case aiohttp.ClientConnectorError():
+            return f"nobody answers at {address}"
+        case aiohttp.ClientResponseError():
+            return f"{address} answered HTTP {error.status}"
+    return f"{address}: {error or type(error).__name__}"
 
 
 class Addresses:
@@ -46,46 +50,47 @@ class Addresses:
 
     def __init__(self, given: str, met: Iterable[str], rng: random.Random) -> None:
         self.given = given
-        self._met: list[str] = []
+        self.met: list[str] = []
         self._rng = rng
         self._round = [given]
+        self._last = given
         self._attempt = 0
         self.meet(met)
 
     @property
     def all(self) -> list[str]:
-        return [self.given, *self._met]
-
-    @property
-    def met(self) -> list[str]:
-        return list(self._met)
+        return [self.given, *self.met]
 
     def meet(self, public_addresses: Iterable[str]) -> bool:
-        """Take over what a node told of its cluster; returns whether that was news.
+        """Take over what a node told of its cluster; returns whether that was news."""
+        told = [
+            address
+            for address in dict.fromkeys(text.rstrip("/") for text in public_addresses)
+            if self._may_follow(address)
+        ]
+        before = self.met
+        self.met = [address for address in told if address != self.given][:ADDRESSES_MAX] or before
+        return self.met != before
 
-        What is no address is skipped, and so is what no token should go to: plain http where the person gave
-        https, and this machine where they gave another, since a node's idea of "localhost" is not ours.
+    def _may_follow(self, told: str) -> bool:
+        """Not to what no token should go to: plain http where the person gave https, and this machine where they
+        gave another, since a node's idea of "localhost" is not ours.
         """
-        before = self._met
-        told: list[str] = []
-        for text in public_addresses:
-            try:
-                address = check_address(text)
-            except AddressError:
-                continue
-            if address not in (self.given, *told) and _may_follow(self.given, address):
-                told.append(address)
-        if told:
-            self._met = told[:ADDRESSES_MAX]
-        return self._met != before
+        try:
+            check_address(told)
+        except AddressError:
+            return False
+        is_weaker = self.given.startswith("https:") and not told.startswith("https:")
+        return not is_weaker and (_is_here(self.given) or not _is_here(told))
 
-    def next(self, lost: str = "") -> str:
-        """The address to try now: each one once, in random order, the one just lost last; then all again."""
+    def next(self) -> str:
+        """The address to try now: each one once, in random order, the one tried last at the end; then all again."""
         if not self._round:
             self._round = self.all
             self._rng.shuffle(self._round)
-            self._round.sort(key=lambda address: address == lost)
-        return self._round.pop(0)
+            self._round.sort(key=lambda address: address == self._last)
+        self._last = self._round.pop(0)
+        return self._last
 
     def wait_s(self) -> float:
         """How long to wait before the next attempt."""
@@ -97,3 +102,8 @@ class Addresses:
         """A node answered: the next loss starts anew."""
         self._attempt = 0
         self._round = []
+
+
+def _is_here(address: str) -> bool:
+    host = urlsplit(address).hostname or ""
+    return host in ("localhost", "::1") or host.startswith("127.")

@@ -1,8 +1,6 @@
 """What the person wrote: options of the program, and commands, typed or piped or as arguments. Pure."""
 
 import argparse
-import math
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import Final, NoReturn
 
@@ -15,7 +13,7 @@ from cli.items import TALLY_MAX, ItemError, check_item
 ADDRESS_DEFAULT: Final = "http://localhost:8080"
 ITEM_DEFAULT: Final = "tap:home"
 WAIT_DEFAULT_S: Final = 10.0
-PER_SECOND_MAX: Final = 10_000.0
+PER_SECOND_MAX: Final = 10_000
 
 HELP: Final = """\
 like [item]             press; on a once: item, like it
@@ -39,7 +37,7 @@ class Command(msgspec.Struct, frozen=True):
     name: str
     item: str | None = None
     presses: int | None = None
-    per_second: float | None = None
+    per_second: int | None = None
     count: int | None = None
 
 
@@ -53,17 +51,8 @@ class Options(msgspec.Struct, frozen=True):
     command: Command | None
 
 
-def parse_line(line: str) -> Command | None:
-    """One typed or piped line; None if there is nothing in it, or only a comment."""
-    try:
-        words = shlex.split(line, comments=True)
-    except ValueError as error:
-        raise UsageError(f"{line.strip()!r}: {error}") from error
-    return parse_command(words) if words else None
-
-
 def parse_command(words: Sequence[str]) -> Command:
-    """Raises `UsageError`."""
+    """The words of one command, at least one. Raises `UsageError`."""
     try:
         return _parse(words)
     except ItemError as error:
@@ -73,36 +62,34 @@ def parse_command(words: Sequence[str]) -> Command:
 def _parse(words: Sequence[str]) -> Command:
     match [words[0].lower(), *words[1:]]:
         case ["like", "many", *numbers] if len(numbers) <= 2:
-            presses = whole_number(numbers[0], "how many", TALLY_MAX) if numbers else None
-            return Command("like many", presses=presses, per_second=rate(numbers[1]) if len(numbers) > 1 else None)
+            presses = how_many(numbers[0]) if numbers else None
+            return Command("like many", presses=presses, per_second=how_fast(numbers[1]) if numbers[1:] else None)
         case ["like" | "unlike" | "watch" as name]:
             return Command(name)
         case ["like" | "unlike" | "watch" | "item" as name, item]:
             return Command(name, item=check_item(item))
         case ["watch", *item, "--count", number] if len(item) <= 1:
-            count = whole_number(number, "--count", TALLY_MAX)
+            count = _whole_number(number, "--count", TALLY_MAX)
             return Command("watch", item=check_item(item[0]) if item else None, count=count)
-        case ["nodes" | "help" | "exit" | "quit" | "?" as name]:
-            return Command({"quit": "exit", "?": "help"}.get(name, name))
+        case ["nodes" | "help" | "exit" as name]:
+            return Command(name)
     raise UsageError(f"{' '.join(words)!r} is no command: {NAMES}")
 
 
-def whole_number(text: str, what: str, most: int) -> int:
-    """A number from 1 to `most`, or `UsageError`."""
+def how_many(text: str) -> int:
+    """Presses, or `UsageError`."""
+    return _whole_number(text, "how many", TALLY_MAX)
+
+
+def how_fast(text: str) -> int:
+    """Presses a second, or `UsageError`."""
+    return _whole_number(text, "how fast, in presses a second", PER_SECOND_MAX)
+
+
+def _whole_number(text: str, what: str, most: int) -> int:
     number = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
     if not 1 <= number <= most:
         raise UsageError(f"{what}: a whole number from 1 to {most:,}, not {text!r}")
-    return number
-
-
-def rate(text: str) -> float:
-    """Presses a second, or `UsageError`."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0 < number <= PER_SECOND_MAX:
-        raise UsageError(f"how fast: presses a second, above 0 and up to {PER_SECOND_MAX:,.0f}, not {text!r}")
     return number
 
 
@@ -124,8 +111,6 @@ def parse_arguments(arguments: Sequence[str], environment: Mapping[str, str]) ->
     parser.add_argument("command", nargs="*", help="see below")
     given = parser.parse_intermixed_args(arguments)
     words = given.command + (["--count", given.count] if given.count is not None else [])
-    if not 0 < given.wait <= 3600:
-        raise UsageError("--wait: seconds, above 0 and up to 3600")
     try:
         address, item = check_address(given.address), check_item(given.item)
     except (AddressError, ItemError) as error:

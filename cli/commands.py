@@ -6,7 +6,6 @@ became of it. It returns how the program would end if this were its only command
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
 from typing import Final
 
 import aiohttp
@@ -15,17 +14,13 @@ from cli.arguments import HELP, Command, UsageError
 from cli.exit_codes import ExitCode
 from cli.items import kind_of
 from cli.nodes import NodesError, fetch_nodes
-from cli.notices import Outcome
-from cli.screen import PressProgress, Screen, Where, count_line
-from cli.session import Session
-from cli.tallies import Tally, TallyFullError
+from cli.screen import Screen, progress_line, watch_line
+from cli.session import TICK_S, Session
+from cli.tally import Tally, TallyFullError
 
 # `like many`: tallies are raised so often at most; a faster rate raises them by more than one.
 PRESS_EVERY_S: Final = 0.05
 DRAW_EVERY_S: Final = 0.1
-FOREVER: Final = float("inf")
-
-AskMany = Callable[[Command], Awaitable[Command]]
 
 
 class Commands:
@@ -98,40 +93,39 @@ class Commands:
         return await self._report(tally, int(is_changed))
 
     async def _like_many(self, item: str, command: Command) -> ExitCode:
+        presses, per_second = command.presses, command.per_second
         if kind_of(item) == "once":
             raise UsageError(f"{item} counts one like per visitor; many go on a tap: item (item tap:name)")
-        if command.presses is None or command.per_second is None:
+        if presses is None or per_second is None:
             raise UsageError("like many needs to know how many and how fast here: like many 500 50")
         await self._until_known(item)
-        saved_before = self._session.presses.mine(item).saved
-        pressing = asyncio.create_task(self._press_many(item, command.presses, command.per_second))
-        progress = self._screen.progress(item, command.presses)
+        session = self._session
+        before = session.presses.mine(item)
+        pressing = asyncio.create_task(self._press_many(item, presses, per_second))
         try:
-            if progress is not None:
-                with progress:
-                    while not pressing.done():
-                        self._draw(progress, item, saved_before)
-                        await asyncio.wait([pressing], timeout=DRAW_EVERY_S)
-                    self._draw(progress, item, saved_before)
-            return await self._report(await pressing, command.presses)
+            with self._screen.live_line() as live:
+                while not pressing.done():
+                    await asyncio.wait([pressing], timeout=DRAW_EVERY_S)
+                    now = session.presses.mine(item)
+                    done = (now.n - before.n, now.saved - before.saved, presses)
+                    if live is not None:
+                        shown = progress_line(item, session.shown(item), session.words, done=done)
+                        live.update(shown, refresh=True)
+            return await self._report(await pressing, presses)
         finally:
             pressing.cancel()
 
-    def _draw(self, progress: PressProgress, item: str, before: int) -> None:
-        mine = self._session.presses.mine(item)
-        progress.draw(mine.n - before, mine.saved - before, self._session.shown(item), self._session.words)
-
-    async def _press_many(self, item: str, presses: int, per_second: float) -> Tally:
+    async def _press_many(self, item: str, presses: int, per_second: int) -> Tally:
         """Raise the tally at this pace, and wait until all of it is saved, or that is given up."""
         started_at = time.monotonic()
         done = 0
-        tally = self._session.presses.mine(item)
-        while done < presses:
+        while True:
             due = min(presses, 1 + int((time.monotonic() - started_at) * per_second))
-            if due > done:
-                tally = self._session.press(item, due - done)
-                done = due
-            await asyncio.sleep(max(PRESS_EVERY_S, started_at + done / per_second - time.monotonic()))
+            tally = self._session.press(item, due - done)
+            done = due
+            if done == presses:
+                break
+            await asyncio.sleep(max(PRESS_EVERY_S, 1 / per_second))
         await self._session.wait_until_saved(tally, self._patience_of_press)
         return tally
 
@@ -143,63 +137,49 @@ class Commands:
     async def _until_known(self, item: str) -> None:
         """Give a node the time to say once what it holds of this visitor; then press, connected or not."""
         deadline = time.monotonic() + self._patience_s
-        await self._session.until(lambda: self._session.knows_mine(item), lambda: deadline)
+        await self._session.until(lambda: self._session.presses.knows_mine(item), lambda: deadline)
 
     async def _report(self, tally: Tally, presses: int) -> ExitCode:
         session = self._session
         outcome = await session.wait_until_saved(tally, self._patience_of_press)
-        where = Where(session.node, session.copies.get(tally.key, 0))
-        self._screen.show_press(tally.item, presses, session.shown(tally.item), outcome, where)
-        return self._code_of(outcome)
-
-    def _code_of(self, outcome: Outcome) -> ExitCode:
+        self._screen.show_press(tally.item, presses, session.shown(tally.item), outcome, session.node)
         if outcome.status == "saved":
             return ExitCode.OK
-        if self._session.ended is not None:
-            return ExitCode.NODE_REFUSES
-        return ExitCode.NOT_SAVED if self._session.was_connected else ExitCode.NO_NODE
+        return ExitCode.NOT_SAVED if session.was_connected and not session.ended else self._why_no_node()
+
+    def _why_no_node(self) -> ExitCode:
+        return ExitCode.NODE_REFUSES if self._session.ended else ExitCode.NO_NODE
 
     # looking
 
     async def _watch(self, item: str, counts_max: int | None) -> ExitCode:
         session = self._session
-        shown: tuple[int | None, str] = (None, "")
+        seen: int | None = None
         counts = 0
         first_by = time.monotonic() + self._patience_s
         with self._screen.live_line() as live:
             while counts_max is None or counts < counts_max:
-                patience = FOREVER if session.was_connected or live is not None else first_by
-                if not await self._until_other(item, shown, patience):
-                    break
-                before, shown = shown[0], self._look(item)
+                count = session.shown(item)
                 if live is not None:
-                    live.update(count_line(item, *shown), refresh=True)
-                if shown[0] is not None and shown[0] != before:
-                    counts += 1
-                    if live is None:
-                        self._screen.show_count(item, shown[0], session.node)
-        return self._why_not_watched() if counts_max is None or counts < counts_max else ExitCode.OK
-
-    async def _until_other(self, item: str, seen: tuple[int | None, str], deadline: float) -> bool:
-        """Until there is something else to see; False if the time is over or no node will talk to us."""
-        return await self._session.until(lambda: self._look(item) != seen, lambda: deadline)
-
-    def _look(self, item: str) -> tuple[int | None, str]:
-        return self._session.shown(item), self._session.words
-
-    def _why_not_watched(self) -> ExitCode:
-        self._screen.complain(self._session.words, "no_node")
-        return ExitCode.NODE_REFUSES if self._session.ended is not None else ExitCode.NO_NODE
+                    live.update(watch_line(item, count, session.words), refresh=True)
+                elif session.ended or (not session.was_connected and time.monotonic() >= first_by):
+                    self._screen.complain(session.words, "no_node")
+                    return self._why_no_node()
+                elif count is not None and count != seen:
+                    self._screen.show_count(item, count, session.node)
+                counts += count not in (None, seen)
+                seen = count
+                await asyncio.sleep(TICK_S if live is None else DRAW_EVERY_S)
+        return ExitCode.OK
 
     async def _nodes(self) -> ExitCode:
         troubles: list[str] = []
         for address in dict.fromkeys([self._session.address, *self._session.addresses.all]):
             try:
-                nodes = await fetch_nodes(self._http, address)
+                self._screen.show_nodes(await fetch_nodes(self._http, address), self._session.node)
             except NodesError as error:
                 troubles.append(str(error))
-                continue
-            self._screen.show_nodes(nodes, self._session.node)
-            return ExitCode.OK
+            else:
+                return ExitCode.OK
         self._screen.complain("\n".join(troubles), "no_node")
         return ExitCode.NO_NODE

@@ -25,9 +25,7 @@ class Counts:
 
     def arrive(self, counts: Mapping[str, int]) -> None:
         self._counts |= counts
-        for item, count in counts.items():
-            if count >= self._floors.get(item, 0):
-                self._floors.pop(item, None)
+        self._floors = {item: floor for item, floor in self._floors.items() if self._counts[item] < floor}
 
     def reset(self, item: str) -> None:
         """The item has a new generation: a lower count is meant."""

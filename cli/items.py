@@ -8,9 +8,8 @@ from typing import Final
 
 TALLY_MAX: Final = 1 << 20
 CLAP_MAX: Final = 50
-KINDS: Final = ("tap", "once", "clap")
 
-_NAME: Final = re.compile(r"[A-Za-z0-9._~/@%-]{1,200}\Z", re.ASCII)
+_FORM: Final = re.compile(r"(tap|once|clap):([A-Za-z0-9._~/@%-]{1,200})\Z", re.ASCII)
 
 
 class ItemError(ValueError):
@@ -19,25 +18,18 @@ class ItemError(ValueError):
 
 def check_item(item: str) -> str:
     """The item itself, or `ItemError`."""
-    kind, _, name = item.partition(":")
-    if kind not in KINDS or not _NAME.match(name):
+    form = _FORM.match(item)
+    if form is None or any(part in ("", ".", "..") for part in form[2].split("/")):
         raise ItemError(
-            f"{item!r} is no item: write kind:name, kind one of {', '.join(KINDS)}, "
-            "name up to 200 of A-Z a-z 0-9 . _ ~ / @ % -"
+            f"{item!r} is no item: write kind:name, kind one of tap, once, clap, name up to 200 of "
+            "A-Z a-z 0-9 . _ ~ / @ % -; what stands between slashes is not empty, '.' or '..'"
         )
-    if any(part in ("", ".", "..") for part in name.split("/")):
-        raise ItemError(f"{item!r} is no item: what stands between slashes is not empty, '.' or '..'")
     return item
 
 
 def kind_of(item: str) -> str:
     """The kind of an item of legal form."""
     return item.partition(":")[0]
-
-
-def belongs_to_visitor(item: str) -> bool:
-    """Whether one tally counts the whole visitor (`once`, `clap`) rather than one tab (`tap`)."""
-    return kind_of(item) != "tap"
 
 
 def tally_max(item: str) -> int:

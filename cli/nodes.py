@@ -6,6 +6,8 @@ from typing import Final
 import aiohttp
 import msgspec
 
+from cli.addresses import trouble_with
+
 ANSWER_S: Final = 5.0
 
 
@@ -31,15 +33,9 @@ class _Answer(msgspec.Struct, frozen=True):
 async def fetch_nodes(http: aiohttp.ClientSession, address: str) -> list[NodeLine]:
     """Ask the node at this address. Raises `NodesError`."""
     try:
-        async with asyncio.timeout(ANSWER_S), http.get(f"{address}/api/nodes") as answer:
-            if answer.status != 200:
-                raise NodesError(f"{address} answered HTTP {answer.status}")
+        async with asyncio.timeout(ANSWER_S), http.get(f"{address}/api/nodes", raise_for_status=True) as answer:
             return msgspec.json.decode(await answer.read(), type=_Answer).nodes
-    except TimeoutError as error:
-        raise NodesError(f"{address} did not answer within {ANSWER_S:.0f} s") from error
-    except aiohttp.ClientConnectorError as error:
-        raise NodesError(f"nobody answers at {address}") from error
-    except (OSError, aiohttp.ClientError) as error:
-        raise NodesError(f"{address}: {error or type(error).__name__}") from error
+    except (OSError, TimeoutError, aiohttp.ClientError) as error:
+        raise NodesError(trouble_with(address, error)) from error
     except msgspec.DecodeError as error:
         raise NodesError(f"{address} answered something else than a list of nodes: {error}") from error

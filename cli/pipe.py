@@ -1,61 +1,48 @@
 """Commands from standard input where no person sits at it, line by line: a pipe or a file."""
 
 import asyncio
-import os
 import threading
 from collections.abc import AsyncIterator
-from typing import Final
+from contextlib import suppress
 
-from cli.arguments import UsageError, parse_line
+from cli.arguments import UsageError, parse_command
 from cli.commands import Commands
 from cli.exit_codes import ExitCode
 from cli.screen import Screen
-
-_CHUNK: Final = 65_536
 
 
 async def read_lines(descriptor: int) -> AsyncIterator[str]:
     """The lines of a pipe, file or device, as they come.
 
-    A thread reads, since a file cannot be waited for; a daemon, and past Python's buffers, so that neither a
+    A thread reads, since a file cannot be waited for; a daemon, and not through `sys.stdin`, so that neither a
     pending read nor its lock is in the way when the program ends.
     """
     loop = asyncio.get_running_loop()
-    chunks: asyncio.Queue[bytes] = asyncio.Queue()
+    lines: asyncio.Queue[str] = asyncio.Queue()
 
     def read() -> None:
-        while True:
-            try:
-                chunk = os.read(descriptor, _CHUNK)
-            except OSError:
-                chunk = b""
-            if loop.is_closed():
-                return
-            loop.call_soon_threadsafe(chunks.put_nowait, chunk)
-            if not chunk:
-                return
+        # RuntimeError: the program has ended meanwhile.
+        with suppress(RuntimeError), open(descriptor, errors="replace", closefd=False) as file:
+            for line in file:
+                loop.call_soon_threadsafe(lines.put_nowait, line)
+            loop.call_soon_threadsafe(lines.put_nowait, "")
 
     threading.Thread(target=read, name="stdin", daemon=True).start()
-    rest = b""
-    while chunk := await chunks.get():
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            yield line.decode(errors="replace")
-    if rest:
-        yield rest.decode(errors="replace")
+    while line := await lines.get():
+        yield line
 
 
 async def run_lines(lines: AsyncIterator[str], commands: Commands, screen: Screen) -> ExitCode:
     """Each command, one after the other, each waiting for its acknowledgement; the first failure is the result."""
     result = ExitCode.OK
     async for line in lines:
+        if not line.split():
+            continue
         try:
-            command = parse_line(line)
+            command = parse_command(line.split())
         except UsageError as error:
             screen.complain(str(error), "usage")
             result = result or ExitCode.USAGE
-            continue
-        if command is None:
             continue
         if command.name == "exit":
             break

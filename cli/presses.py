@@ -1,19 +1,18 @@
 """This run's presses: its tallies in memory, its tab, its token, and the state file that outlives it.
 
 What is in memory is what is shown and sent; what is in the file is what the next run sends if this one is killed.
-Each change is applied to both by the same pure function of `tallies`, the file's first where a press is raised: two
-runs of one visitor then never take the same number for two presses.
+A change begins with the newer of what the two know, so two runs of one visitor never take the same number for two
+presses.
 """
 
 import secrets
 from collections.abc import Callable, Iterator
-from typing import TypeVar
 
-from cli.items import counted, kind_of, tally_max
-from cli.state import State, Stored
-from cli.tallies import Key, Tallies, Tally
-
-_Result = TypeVar("_Result")
+from cli.items import kind_of, tally_max
+from cli.outcome import Outcome
+from cli.state import State
+from cli.tally import Key, Tally, key_of, newest, uncounted
+from cli.wire import Pressed
 
 
 class Presses:
@@ -21,21 +20,27 @@ class Presses:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._tallies, self.addresses = state.update(
-            lambda stored: (Tallies(list(stored.tallies)), tuple(stored.addresses))
-        )
         self._committed: dict[Key, int] = {}
+        self._copies: dict[Key, int] = {}
+        self._refusals: dict[str, Outcome] = {}
         self.tab = _new_tab()
+        with state.changing() as stored:
+            self.addresses = list(stored.addresses)
+            self._tallies = {tally.key: tally for tally in stored.tallies}
 
     def __iter__(self) -> Iterator[Tally]:
-        return iter(self._tallies)
+        return iter(list(self._tallies.values()))
 
     def get(self, key: Key) -> Tally:
-        return self._tallies.get(*key)
+        return self._tallies.get(key, Tally(*key))
 
     def mine(self, item: str) -> Tally:
         """The tally that this run's next press on the item raises."""
-        return self._tallies.get(item, self.tab)
+        return self.get(key_of(item, self.tab))
+
+    def knows_mine(self, item: str) -> bool:
+        """Whether a node has told what it holds of it."""
+        return self.mine(item).key in self._committed
 
     @property
     def unsaved(self) -> int:
@@ -44,11 +49,14 @@ class Presses:
 
     def uncounted(self, item: str) -> int:
         """What own presses, not yet in any answer, will add to the item's count."""
-        return sum(
-            tally.counts_for - counted(item, self._committed.get(tally.key, tally.saved))
-            for tally in self
-            if tally.item == item
-        )
+        own = [tally for tally in self if tally.item == item]
+        return sum(uncounted(tally, self._committed.get(tally.key, tally.saved)) for tally in own)
+
+    def outcome(self, tally: Tally) -> Outcome | None:
+        """What became of the presses up to this tally; None as long as that is open."""
+        if self.get(tally.key).saved >= tally.n:
+            return Outcome("saved", copies=self._copies.get(tally.key, 0))
+        return self._refusals.get(tally.item)
 
     # what the person does
 
@@ -56,112 +64,101 @@ class Presses:
         """Raise this run's tally, and write it down. Raises `TallyFullError` if the item takes no more."""
         if kind_of(item) == "tap" and self.mine(item).n + presses > tally_max(item):
             self.tab = _new_tab()
-        held = self.mine(item)
-        return self._tallies.put(self._state.update(lambda stored: stored.tallies.press(held, presses)))
+        self._refusals.pop(item, None)
+        return self._change(self.mine(item).key, lambda tally: tally.pressed(presses))[1]
 
     def choose(self, item: str, liked: bool) -> tuple[Tally, bool]:
         """Like a `once` item, or take it back. Returns the tally, and whether that changed it."""
-        held = self.mine(item)
-
-        def change(stored: Stored) -> tuple[Tally, bool]:
-            now = stored.tallies.put(held)
-            return (now, False) if now.is_liked == liked else (stored.tallies.press(now, 1), True)
-
-        tally, is_changed = self._state.update(change)
-        return self._tallies.put(tally), is_changed
+        self._refusals.pop(item, None)
+        before, after = self._change(
+            self.mine(item).key, lambda tally: tally if tally.is_liked == liked else tally.pressed(1)
+        )
+        return after, before.n != after.n
 
     # what a node says
 
     def learn(self, key: Key, gen: int, n: int) -> None:
-        """A node holds n presses of this tally."""
-        held = self.get(key)
-        if held.gen is None:
-            self._both(lambda tallies: tallies.name_gen(key[0], gen))
-        if held.n or n:
-            self._if_news(key, lambda tallies: tallies.learn(held, gen, n))
-        else:
-            # Nothing to keep, but the first press is to be written down with its generation.
-            self._tallies.learn(held, gen, 0)
+        """A node holds n presses of this tally. Presses noted before any node told a generation belong to this."""
+        for tally in self:
+            if tally.item == key[0] and tally.gen is None:
+                self._note(tally.key, lambda tally: tally.learned(gen, 0))
+        self._note(key, lambda tally: tally.learned(gen, n))
         self._committed[key] = n
 
-    def take(self, key: Key, gen: int, n: int, *, is_saved: bool) -> None:
-        """A node committed n presses of this tally, and has the copies if `is_saved`."""
-        held = self.get(key)
-        if is_saved:
-            self._if_news(key, lambda tallies: tallies.settle(held, gen, n))
+    def take(self, key: Key, answer: Pressed) -> bool:
+        """A node committed presses of this tally; returns whether it had not said so before."""
+        if answer.is_last:
+            self._note(key, lambda tally: tally.settled(answer.gen, answer.n))
         else:
-            self._if_news(key, lambda tallies: tallies.learn(held, gen, n))
-        self._committed[key] = max(n, self._committed.get(key, 0))
+            self._note(key, lambda tally: tally.learned(answer.gen, answer.n))
+        self._copies[key] = answer.copies
+        before = self._committed.get(key, 0)
+        self._committed[key] = max(before, answer.n)
+        return answer.n > before
 
-    def withdraw(self, key: Key) -> None:
+    def refuse(self, key: Key, outcome: Outcome) -> None:
         """A node refused the unsaved part of this tally for good."""
-        held = self.get(key)
-        self._both(lambda tallies: tallies.withdraw(held))
+        self._note(key, Tally.withdrawn)
+        self._refusals[key[0]] = outcome
 
-    def reset(self, item: str, gen: int) -> int:
-        """The item has a new generation: returns how many unsaved presses that made void."""
-        for tally in self:
-            if tally.item == item:
-                self._committed.pop(tally.key, None)
-        lost = self._tallies.forget_before(item, gen)
-        self._state.update(lambda stored: stored.tallies.forget_before(item, gen))
+    def reset(self, item: str, gen: int, outcome: Outcome) -> int:
+        """The item has another generation: returns how many unsaved presses that made void."""
+        old = [tally for tally in self if tally.item == item and tally.gen not in (None, gen)]
+        for tally in old:
+            self._committed.pop(tally.key, None)
+            self._note(tally.key, lambda tally: Tally(tally.item, tally.tab, gen))
+        lost = sum(tally.unsaved for tally in old)
+        if lost:
+            self._refusals[item] = outcome
         return lost
 
     # who presses
 
     def adopt(self, fresh: str) -> str:
         """The token to go by: the stored one, else this fresh one, which is stored."""
-
-        def change(stored: Stored) -> str:
+        with self._state.changing() as stored:
             stored.token = stored.token or fresh
             return stored.token
 
-        return self._state.update(change)
-
     def renew(self, said: str, token: str) -> None:
         """A node signed our token anew."""
-
-        def change(stored: Stored) -> None:
+        with self._state.changing() as stored:
             if stored.token == said:
                 stored.token = token
 
-        self._state.update(change)
-
-    def forget_visitor(self, said: str, fresh: str) -> tuple[str, int]:
+    def forget_visitor(self, said: str, outcome: Outcome) -> int:
         """The token is no longer good: its tallies and queue go with it, unless another run was quicker.
 
-        Returns the token to go by, and how many presses of this run were lost.
+        Returns how many presses of this run were lost.
         """
-
-        def change(stored: Stored) -> tuple[str, list[Tally]]:
+        lost = self.unsaved
+        self._refusals |= {tally.item: outcome for tally in self if tally.unsaved}
+        with self._state.changing() as stored:
             if stored.token == said:
-                stored.token = fresh
-                stored.tallies.forget_all()
-            return stored.token, list(stored.tallies)
-
-        lost = self._tallies.forget_all()
+                stored.token, stored.tallies = "", []
+            self._tallies = {tally.key: tally for tally in stored.tallies}
         self._committed.clear()
-        token, others = self._state.update(change)
-        self._tallies = Tallies(others)
-        return token, lost
+        return lost
 
     def remember_addresses(self, addresses: list[str]) -> None:
         """Where nodes may be found at the next start, if the address given does not answer."""
-
-        def change(stored: Stored) -> None:
+        with self._state.changing() as stored:
             stored.addresses = addresses
 
-        self._state.update(change)
+    def _note(self, key: Key, change: Callable[[Tally], Tally]) -> None:
+        """As `_change`, but leave the file alone where this is no news."""
+        if change(self.get(key)) != self.get(key):
+            self._change(key, change)
 
-    def _if_news(self, key: Key, change: Callable[[Tallies], object]) -> None:
-        before = self.get(key)
-        change(self._tallies)
-        if self.get(key) != before:
-            self._state.update(lambda stored: change(stored.tallies))
-
-    def _both(self, change: Callable[[Tallies], None]) -> None:
-        change(self._tallies)
-        self._state.update(lambda stored: change(stored.tallies))
+    def _change(self, key: Key, change: Callable[[Tally], Tally]) -> tuple[Tally, Tally]:
+        """Change a tally in memory and in the file; returns it before and after."""
+        with self._state.changing() as stored:
+            held = {tally.key: tally for tally in stored.tallies}
+            before = newest(self.get(key), held.get(key, Tally(*key)))
+            after = held[key] = change(before)
+            stored.tallies = [tally for tally in held.values() if tally.is_worth_keeping]
+        self._tallies[key] = after
+        return before, after
 
 
 def _new_tab() -> str:

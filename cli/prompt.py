@@ -6,6 +6,7 @@ person types.
 
 import asyncio
 import signal
+import time
 from typing import Final
 
 import msgspec
@@ -15,10 +16,9 @@ from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.patch_stdout import patch_stdout
 from prompt_toolkit.styles import Style
 
-from cli.arguments import NAMES, Command, UsageError, parse_line, rate, whole_number
+from cli.arguments import NAMES, Command, UsageError, how_fast, how_many, parse_command
 from cli.commands import Commands
 from cli.exit_codes import ExitCode
-from cli.items import TALLY_MAX
 from cli.screen import Screen, spelled
 from cli.session import Session
 
@@ -32,7 +32,6 @@ _STYLE: Final = Style.from_dict(
         "count": "bold #ffffff",
         "good": "#8fd18f",
         "bad": "#f0c060",
-        "prompt": "bold",
     }
 )
 
@@ -55,32 +54,29 @@ class Prompt:
     async def run(self) -> ExitCode:
         """Until `exit`, the end of input, or Ctrl-C at the prompt."""
         self._screen.say(NAMES)
-        while (line := await self._ask([("class:prompt", "> ")])) is not None:
+        while (line := await self._ask("> ")) is not None:
+            if not line.split():
+                continue
             try:
-                command = parse_line(line)
-                if command is not None and command.name == "like many":
-                    command = await self.ask_many(command)
+                command = await self._complete(parse_command(line.split()))
             except UsageError as error:
                 self._screen.complain(str(error), "usage")
-                continue
-            if command is None:
                 continue
             if command.name == "exit":
                 break
             await self._run(command)
         return await self._leave()
 
-    async def ask_many(self, command: Command) -> Command:
-        """How many and how fast, where the command did not say. Raises `UsageError`."""
+    async def _complete(self, command: Command) -> Command:
+        """`like many`: ask how many and how fast, where the command did not say. Raises `UsageError`."""
         presses, per_second = command.presses, command.per_second
-        if presses is None:
-            answer = await self._ask("how many? ") or ""
-            presses = whole_number(answer.strip(), "how many", TALLY_MAX)
-        if per_second is None:
-            per_second = rate((await self._ask("how many a second? ") or "").strip())
+        if command.name == "like many" and presses is None:
+            presses = how_many((await self._ask("how many? ") or "").strip())
+        if command.name == "like many" and per_second is None:
+            per_second = how_fast((await self._ask("how many a second? ") or "").strip())
         return msgspec.structs.replace(command, presses=presses, per_second=per_second)
 
-    async def _ask(self, question: str | StyleAndTextTuples) -> str | None:
+    async def _ask(self, question: str) -> str | None:
         """What was typed, or None if the person wants to leave."""
         try:
             # While the prompt stands, what is printed must appear above it.
@@ -106,7 +102,7 @@ class Prompt:
 
     async def _leave(self) -> ExitCode:
         session = self._session
-        deadline = asyncio.get_running_loop().time() + FAREWELL_S
+        deadline = time.monotonic() + FAREWELL_S
         if await session.until(lambda: not session.presses.unsaved, lambda: deadline):
             return ExitCode.OK
         self._screen.say(f"not yet saved: {session.presses.unsaved}; kept, and sent at the next start")
@@ -116,12 +112,6 @@ class Prompt:
         session, item = self._session, self._commands.item
         unsaved = session.presses.unsaved
         saved = ("class:bad", f"{unsaved:,} not yet saved") if unsaved else ("class:good", "all saved")
-        return [
-            ("", f" {item}  "),
-            ("class:count", spelled(session.shown(item))),
-            ("", "   "),
-            saved,
-            ("", "   "),
-            ("class:good" if session.is_connected else "class:bad", session.words),
-            ("", " "),
-        ]
+        connection = ("class:good" if session.is_connected else "class:bad", session.words)
+        count = ("class:count", spelled(session.shown(item)))
+        return [("", f" {item}  "), count, ("", "   "), saved, ("", "   "), connection]

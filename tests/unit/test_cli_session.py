@@ -8,9 +8,8 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from cli import conversation, session
+from cli import connection, session
 from cli.addresses import Addresses
-from cli.notices import Notice
 from cli.presses import Presses
 from cli.session import Session
 from cli.state import MemoryState, State
@@ -23,15 +22,17 @@ ITEM = "tap:home"
 class Visit:
     """A running session on a fake cluster, and what it told the person."""
 
-    def __init__(self, running: Session, notices: list[Notice]) -> None:
+    def __init__(self, running: Session, notices: list[str]) -> None:
         self.session = running
         self.notices = notices
 
     def kinds(self) -> list[str]:
-        return [notice.kind for notice in self.notices]
+        return self.notices
 
     async def until_connected(self) -> None:
-        await wait_for(lambda: self.session.is_connected and self.session.knows_mine(ITEM), 5.0, "a connection")
+        await wait_for(
+            lambda: self.session.is_connected and self.session.presses.knows_mine(ITEM), 5.0, "a connection"
+        )
 
     async def until_node(self, name: str) -> None:
         await wait_for(lambda: self.session.node == name, 8.0, lambda: f"{name}; {self.session.words}")
@@ -54,10 +55,13 @@ async def cluster() -> AsyncIterator[FakeCluster]:
 
 @asynccontextmanager
 async def visit(address: str, state: State | None = None, *items: str) -> AsyncIterator[Visit]:
-    notices: list[Notice] = []
+    notices: list[str] = []
     presses = Presses(state or MemoryState())
     addresses = Addresses(address, presses.addresses, Random(1))
-    async with aiohttp.ClientSession() as http, Session(http, addresses, presses, notices.append) as running:
+    async with (
+        aiohttp.ClientSession() as http,
+        Session(http, addresses, presses, lambda kind, text: notices.append(kind)) as running,
+    ):
         running.watch(ITEM, *items)
         yield Visit(running, notices)
 
@@ -172,8 +176,7 @@ async def test_close_codes_that_mean_stay_away(cluster: FakeCluster, code: int) 
 
 
 async def test_a_silent_connection_is_replaced(cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conversation, "PING_AFTER_S", 0.1)
-    monkeypatch.setattr(conversation, "SILENT_AFTER_S", 0.4)
+    monkeypatch.setattr(connection, "HEARTBEAT_S", 0.1)
     node = await cluster.start(2)
     async with visit(node.address) as me:
         await me.until_met(2)
@@ -184,11 +187,11 @@ async def test_a_silent_connection_is_replaced(cluster: FakeCluster, monkeypatch
 
 
 async def test_a_node_without_a_hello_is_left(cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "DIAL_S", 0.3)
+    monkeypatch.setattr(session, "DIAL_S", 0.1)
     node = await cluster.start(2)
     node.is_silent = True
     state = MemoryState()
-    state.update(lambda stored: stored.addresses.append(cluster.nodes[1].address))
+    Presses(state).remember_addresses([cluster.nodes[1].address])
     async with visit(node.address, state) as me:
         await me.until_node("node2")
 
@@ -270,14 +273,14 @@ async def test_a_forgotten_visitor_starts_afresh(cluster: FakeCluster) -> None:
     state = MemoryState()
     async with visit(node.address, state) as me:
         await me.until_connected()
-    before = state.update(lambda stored: stored.token)
+    before = Presses(state).adopt("")
     cluster.known_tokens.clear()
     async with visit(node.address, state) as me:
         lost = me.session.press(ITEM)
         assert (await me.session.wait_until_saved(lost, 3.0)).code == "bad_token"
         await me.until_connected()
         assert await me.press() == "saved"
-    assert state.update(lambda stored: stored.token) not in ("", before)
+    assert Presses(state).adopt("") not in ("", before)
     assert cluster.count(ITEM) == 1
 
 
