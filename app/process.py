@@ -21,6 +21,7 @@ import structlog
 from aiohttp import http_parser, web
 
 from app import __version__, files, keys
+from app.listener import Listener
 from app.main import build_app, build_tools
 from app.settings import Settings
 from cluster.surface import Budget, ClusterSettings, Engine, StartError
@@ -30,8 +31,6 @@ EXIT_FAILED: Final = 1
 STOP_S_MAX: Final = 9.0
 # How long requests in work may take once the browsers have left.
 REQUESTS_S_MAX: Final = 1.0
-# A hall of people whose node has just died comes within one second.
-BACKLOG: Final = 4096
 
 EngineFactory = Callable[[ClusterSettings, Budget, Sequence[web.RouteDef]], Engine]
 
@@ -53,8 +52,10 @@ async def run_node(settings: Settings, make_engine: EngineFactory) -> int:
             return _ended(stop, [engine.failed])
         runner = web.AppRunner(build_app(settings, engine, tools), access_log=None, shutdown_timeout=REQUESTS_S_MAX)
         parts.push_async_callback(runner.cleanup)
-        parts.push_async_callback(_send_away, runner, engine)
-        await _bind(runner, settings)
+        await runner.setup()
+        listener = Listener(runner)
+        parts.push_async_callback(_send_away, runner, listener, engine)
+        await listener.open(settings.host, settings.port)
         failures = [engine.failed, runner.app[keys.FAILED]]
         await asyncio.wait([stop, *failures], return_when=asyncio.FIRST_COMPLETED)
         overdue = asyncio.get_running_loop().call_later(STOP_S_MAX, _give_up)
@@ -72,14 +73,13 @@ def check_parser() -> None:
         )
 
 
-async def _send_away(runner: web.AppRunner, engine: Engine) -> None:
+async def _send_away(runner: web.AppRunner, listener: Listener, engine: Engine) -> None:
     """No new connections, and the open ones go elsewhere.
 
     Before aiohttp's own shutdown: from its beginning on it drops what browsers still send, and they press until
     they have left.
     """
-    for site in list(runner.sites):
-        await site.stop()
+    await listener.close()
     engine.set_leaving()
     await runner.app[keys.LIVE].leave()
 
@@ -94,19 +94,6 @@ async def _wait_until_ready(engine: Engine, stop: asyncio.Future[str]) -> bool:
         return True
     ready.cancel()
     return False
-
-
-async def _bind(runner: web.AppRunner, settings: Settings) -> None:
-    await runner.setup()
-    site = web.TCPSite(runner, settings.host, settings.port, backlog=BACKLOG)
-    try:
-        await site.start()
-    except OSError as wrong:
-        raise StartError(
-            f"{settings.host}:{settings.port} cannot be bound ({wrong.strerror}): "
-            "change LIKE_HOST or LIKE_PORT, or end what listens there"
-        ) from wrong
-    _log.info("node.ready", addresses=[f"{address[0]}:{address[1]}" for address in runner.addresses])
 
 
 def _ended(stop: asyncio.Future[str], failures: Sequence[asyncio.Future[str]]) -> int:

@@ -119,6 +119,25 @@ async def test_a_leaving_node_serves_who_is_still_connected_and_lets_go(
     assert await asyncio.wait_for(running, WITHIN_S) == 0
 
 
+async def test_a_stop_that_hangs_is_given_up_within_ten_seconds(
+    life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert process.STOP_S_MAX < 10
+    given_up = asyncio.Event()
+
+    async def stop() -> None:
+        await given_up.wait()
+
+    monkeypatch.setattr(process, "STOP_S_MAX", 0.1)
+    monkeypatch.setattr(process, "_give_up", given_up.set)
+    life.engine.stop = stop
+    running = life.begin()
+    await until(life.is_bound)
+    os.kill(os.getpid(), signal.SIGTERM)
+    await asyncio.wait_for(running, WITHIN_S)
+    assert given_up.is_set()
+
+
 async def test_a_signal_before_the_node_is_ready_ends_it(life: Life) -> None:
     life.engine.ready.clear()
     running = life.begin()

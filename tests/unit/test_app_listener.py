@@ -1,0 +1,65 @@
+"""The public port: who is at the door when it closes is still let in."""
+
+import asyncio
+import socket
+
+import pytest
+from aiohttp import web
+
+from app.listener import Listener
+from cluster.surface import StartError
+from tests.unit.test_app_process import free_port
+
+
+@pytest.fixture
+async def runner() -> web.AppRunner:
+    async def hello(request: web.Request) -> web.Response:
+        return web.Response(text="hello")
+
+    app = web.Application()
+    app.router.add_get("/", hello)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    return runner
+
+
+def knock(port: int) -> socket.socket:
+    """Connect and ask, without letting the loop turn: the kernel has the connection, the node has not."""
+    visitor = socket.create_connection(("127.0.0.1", port), timeout=5)
+    visitor.sendall(b"GET / HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
+    return visitor
+
+
+def answer_to(visitor: socket.socket) -> bytes:
+    with visitor:
+        return b"".join(iter(lambda: visitor.recv(4096), b""))
+
+
+async def test_who_is_at_the_door_is_served(runner: web.AppRunner) -> None:
+    port = free_port()
+    listener = Listener(runner)
+    await listener.open("127.0.0.1", port)
+    visitors = [knock(port) for _ in range(50)]
+    await listener.close()
+    answers = await asyncio.gather(*(asyncio.to_thread(answer_to, visitor) for visitor in visitors))
+    assert all(answer.endswith(b"hello") for answer in answers)
+    with pytest.raises(ConnectionRefusedError):
+        knock(port)
+    await runner.cleanup()
+
+
+async def test_every_address_of_a_name_is_opened(runner: web.AppRunner) -> None:
+    port = free_port()
+    listener = Listener(runner)
+    await listener.open("localhost", port)
+    assert {address[1] for address in runner.addresses} == {port}
+    await listener.close()
+    await runner.cleanup()
+
+
+async def test_a_port_that_is_taken_opens_nothing(runner: web.AppRunner) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        with pytest.raises(StartError, match="cannot be bound"):
+            await Listener(runner).open("127.0.0.1", taken.getsockname()[1])
+        assert not runner.sites
+    await runner.cleanup()
