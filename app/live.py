@@ -47,7 +47,7 @@ class Live:
         if request.headers.get("Upgrade", "").lower() != "websocket":
             raise web.HTTPUpgradeRequired(headers={"Upgrade": "websocket"})
         socket = web.WebSocketResponse(
-            compress=False, max_msg_size=wire.MESSAGE_BYTES_MAX, autoping=False, timeout=1.0
+            compress=False, max_msg_size=wire.MESSAGE_BYTES_MAX + 1, autoping=False, timeout=1.0
         )
         try:
             await socket.prepare(request)

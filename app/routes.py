@@ -9,13 +9,14 @@ from app import api, live, pages
 
 STATIC: Final = Path(__file__).parent / "static"
 
+# aiohttp's own pattern leaves out braces: such a name is a bad item too, and not a page that is missing.
 ROUTES: Final = (
     web.get("/", pages.home),
-    web.get("/items/{item}", pages.item_page),
-    web.post("/items/{item}/press", pages.press),
+    web.get("/items/{item:[^/]+}", pages.item_page),
+    web.post("/items/{item:[^/]+}/press", pages.press),
     web.get("/api/items", api.items),
-    web.get("/api/items/{item}", api.item),
-    web.post("/api/items/{item}/press", api.press),
+    web.get("/api/items/{item:[^/]+}", api.item),
+    web.post("/api/items/{item:[^/]+}/press", api.press),
     web.get("/api/nodes", api.nodes),
     web.get("/live", live.handle, allow_head=False),
     web.static("/static", STATIC),

@@ -5,8 +5,8 @@
 1. One order: ledger, replica, subscribers, answers. Nobody hears of a press before its commit (R3).
 2. An origin lasts until the process ends or a commit fails (R1). After a full disk the node stays readable,
    refuses presses, and begins again with a new origin when there is room; after any other failure it must exit.
-3. Ready: one whole pull was adopted since the start, or for 5 s no peer has answered. A node without configured
-   peers is ready at once.
+3. Ready: one whole pull was adopted since the start, or for 5 s no peer has answered: none is linked, or who is
+   linked does not go on with its answer. A node without configured peers is ready at once.
 """
 
 import asyncio
@@ -62,7 +62,7 @@ class Node:
         self._ledger: Ledger
         self._answers: Answers
         self._subscribers: list[Callable[[Changed], None]] = []
-        self._linked_at = self._loop.time()
+        self._answered_at = self._loop.time()
         self._watchers = 0
         self._is_leaving = False
         self._is_read_only = False
@@ -87,7 +87,7 @@ class Node:
             raise
         if not self._settings.peers:
             self._ready.set()
-        self._linked_at = self._loop.time()  # not before: opening a large ledger may take longer than LONELY_S
+        self._answered_at = self._loop.time()  # not before: opening a large ledger may take longer than LONELY_S
         self._peering.start()
 
     def _begin_origin(self) -> None:
@@ -244,8 +244,8 @@ class Node:
     def _beat(self) -> None:
         """Every half second: are we ready by now, and do the peers know how we are?"""
         now = self._loop.time()
-        if self.has_links:
-            self._linked_at = now
-        elif now - self._linked_at >= LONELY_S:
+        if self._peering.replica.is_answered(now, LONELY_S):
+            self._answered_at = now
+        elif now - self._answered_at >= LONELY_S:
             self._ready.set()
         self._peering.set_status(self.state, self._watchers)

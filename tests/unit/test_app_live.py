@@ -133,6 +133,7 @@ async def test_unknown_fields_are_ignored(site: Site) -> None:
 
 
 BAD_ITEMS = [
+    "tap:{x}",
     "",
     "home",
     "tap:",
@@ -247,9 +248,20 @@ async def test_one_who_keeps_talking_nonsense_is_sent_away(site: Site) -> None:
     assert await browser.closed_with() == 4500
 
 
-async def test_a_giant_frame_closes_with_1009(site: Site) -> None:
+def ping_of(length: int) -> str:
+    start, end = '{"type":"ping","padding":"', '"}'
+    return start + "x" * (length - len(start) - len(end)) + end
+
+
+async def test_a_frame_of_4_kib_passes(site: Site) -> None:
     browser = await site.browser()
-    await browser.socket.send_str('{"type":"ping","padding":"' + "x" * 4096 + '"}')
+    await browser.socket.send_str(ping_of(4096))
+    await browser.hear("pong")
+
+
+async def test_a_larger_frame_closes_with_1009(site: Site) -> None:
+    browser = await site.browser()
+    await browser.socket.send_str(ping_of(4097))
     assert await browser.closed_with() == 1009
 
 

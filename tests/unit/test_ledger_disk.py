@@ -56,6 +56,16 @@ def count(ledger: Ledger, item: str = HOME) -> int:
     return ledger.read([item], []).items[item].count
 
 
+# -- what the disk is told
+
+
+def test_every_commit_is_on_disk_when_it_returns(ledger: Ledger) -> None:
+    """synchronous 2 is FULL: in WAL mode the log is synced at every commit (sqlite.org/pragma.html)."""
+    assert ledger._db.pragma("journal_mode") == "wal"
+    assert ledger._db.pragma("synchronous") == 2
+    assert ledger._db.pragma("locking_mode") == "exclusive"
+
+
 # -- what the disk spoils
 
 

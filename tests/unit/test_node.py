@@ -11,6 +11,7 @@ from cluster import node as module
 from cluster import peering
 from cluster.core.press import ItemState, Tally
 from cluster.node import Node
+from cluster.peering import Peering
 from cluster.surface import Answer, Changed, NodeStatus, StartError
 from tests.support.ports import free_port
 from tests.support.waiting import wait_for
@@ -115,6 +116,19 @@ async def test_a_node_whose_peers_do_not_answer_is_ready_after_a_while(
     assert states(node) == {"n1": "starting", site.address("nobody"): "unreachable"}
     await asyncio.wait_for(node.wait_until_ready(), 5)
     assert node.state == "ready"
+
+
+async def test_a_node_whose_peer_links_and_never_answers_is_ready_after_a_while(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LONELY_S", 0.6)
+    monkeypatch.setattr(Peering, "_answer_pull", lambda self, asked: None)
+    await site.start("n1")
+    two = await site.start("n2", site.address("n1"))
+    await wait_for(lambda: two.has_links, 5, "the link")
+    assert two.state == "starting"
+    await asyncio.wait_for(two.wait_until_ready(), 5)
+    assert two.has_links
 
 
 async def test_what_was_taken_is_committed_before_the_end(site: Site) -> None:
