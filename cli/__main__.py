@@ -57,7 +57,7 @@ async def run(options: Options) -> int:
 async def _meet(options: Options) -> int:
     screen = Screen(is_json=options.is_json)
     presses = Presses(_open_state(options.address, screen))
-    addresses = Addresses(options.address, presses.addresses, random.Random())
+    addresses = Addresses(options.address, random.Random())
     is_person = options.command is None and sys.stdin.isatty() and screen.is_lively
     patience_s = PROMPT_PATIENCE_S if is_person else options.wait_s
     async with (

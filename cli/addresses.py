@@ -13,7 +13,6 @@ import aiohttp
 # Full jitter: a uniform wait up to base * 2^attempt, so that a crowd does not come back all at once.
 WAIT_BASE_S: Final = 0.25
 WAIT_MAX_S: Final = 4.0
-ADDRESSES_MAX: Final = 32
 
 
 class AddressError(ValueError):
@@ -48,29 +47,22 @@ def trouble_with(address: str, error: Exception) -> str:
 class Addresses:
     """The addresses of one cluster, and whose turn it is."""
 
-    def __init__(self, given: str, met: Iterable[str], rng: random.Random) -> None:
+    def __init__(self, given: str, rng: random.Random) -> None:
         self.given = given
         self.met: list[str] = []
         self._rng = rng
         self._round = [given]
         self._last = given
         self._attempt = 0
-        self.meet(met)
 
     @property
     def all(self) -> list[str]:
         return [self.given, *self.met]
 
-    def meet(self, public_addresses: Iterable[str]) -> bool:
-        """Take over what a node told of its cluster; returns whether that was news."""
-        told = [
-            address
-            for address in dict.fromkeys(text.rstrip("/") for text in public_addresses)
-            if self._may_follow(address)
-        ]
-        before = self.met
-        self.met = [address for address in told if address != self.given][:ADDRESSES_MAX] or before
-        return self.met != before
+    def meet(self, public_addresses: Iterable[str]) -> None:
+        """Take over what a node told of its cluster, where it told anything."""
+        told = [address.rstrip("/") for address in public_addresses if self._may_follow(address)]
+        self.met = [address for address in told if address != self.given] or self.met
 
     def _may_follow(self, told: str) -> bool:
         """Not to what no token should go to: plain http where the person gave https, and this machine where they

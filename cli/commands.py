@@ -173,13 +173,12 @@ class Commands:
         return ExitCode.OK
 
     async def _nodes(self) -> ExitCode:
-        troubles: list[str] = []
-        for address in dict.fromkeys([self._session.address, *self._session.addresses.all]):
-            try:
-                self._screen.show_nodes(await fetch_nodes(self._http, address), self._session.node)
-            except NodesError as error:
-                troubles.append(str(error))
-            else:
-                return ExitCode.OK
-        self._screen.complain("\n".join(troubles), "no_node")
-        return ExitCode.NO_NODE
+        session = self._session
+        deadline = time.monotonic() + self._patience_s
+        await session.until(lambda: session.is_connected, lambda: deadline)
+        try:
+            self._screen.show_nodes(await fetch_nodes(self._http, session.address), session.node)
+        except NodesError as error:
+            self._screen.complain(str(error), "no_node")
+            return ExitCode.NO_NODE
+        return ExitCode.OK

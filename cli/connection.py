@@ -23,14 +23,6 @@ HEARTBEAT_S: Final = 4.0
 FRAME_MAX: Final = 256 * 1024
 # Section 5: after these, and 45xx, the same client would be refused again.
 _FINAL_CODES: Final = frozenset((1002, 1003, 1007, 1008, 1009))
-_WORDS: Final = {
-    4001: "the node is leaving",
-    4002: "this connection was too slow",
-    4003: "the node did not hear from us",
-    4004: "the node is overloaded",
-    4500: "the node says that this client broke the protocol",
-    4502: "the node refuses this origin",
-}
 
 
 class ConnectionEndedError(Exception):
@@ -68,12 +60,10 @@ class Connection:
                 raise ConnectionEndedError("the node sent a binary frame: it does not speak this protocol")
             case aiohttp.WSMsgType.CLOSE:
                 # The frame's own code: the socket's may be 1006 by now, if the node was gone before our answer.
-                words = _WORDS.get(message.data, "the connection was closed")
-                raise ConnectionEndedError(f"{words}: {message.extra}" if message.extra else words, message.data)
+                why = f"the node closed the connection ({message.data} {message.extra or ''})"
+                raise ConnectionEndedError(why, message.data)
         # The socket's code tells what we found wrong with a frame, such as its size.
-        silent = isinstance(message.data, aiohttp.ServerTimeoutError)
-        words = "the node fell silent" if silent else "the connection broke"
-        raise ConnectionEndedError(words, self._socket.close_code)
+        raise ConnectionEndedError("the connection broke, or the node fell silent", self._socket.close_code)
 
 
 @asynccontextmanager

@@ -19,8 +19,7 @@ import msgspec
 
 from cli import wire
 from cli.counts import Counts
-from cli.outcome import Outcome
-from cli.presses import Presses
+from cli.presses import Outcome, Presses
 from cli.tally import Key, Tally, key_of
 
 MINE_WAIT_S: Final = 1.0
@@ -29,7 +28,6 @@ RETRY_AFTER_S: Final = 1.0
 # From then on it is the node that is right about the generation (section 5, `behind`).
 BEHIND_ANSWERS_MAX: Final = 15
 ITEMS_PER_FRAME_MAX: Final = 15
-LIMIT_NOTICE_EVERY_S: Final = 60.0
 
 Tell = Callable[[str, str], None]
 
@@ -51,12 +49,13 @@ class Conversation:
         self.node = ""
         self.is_open = False
         self.is_read_only = False
-        # When the node wants us gone; until when it takes no more presses; when it last got somewhere with them.
+        # When the node wants us gone, and when it last got somewhere with our presses.
         self.leave_at = float("inf")
-        self.limited_until = self.progress_at = float("-inf")
+        self.progress_at = float("-inf")
         self._presses = presses
         self._counts = counts
         self._tell = tell
+        self._is_limited = False
         self._tab = presses.tab
         self._token = ""
         self._said = ""
@@ -167,10 +166,10 @@ class Conversation:
     def _limit(self, asked: _Asked, retry_after: float | None, now: float) -> None:
         """More presses than the nodes' budget; of a part that was taken, the rest goes out later."""
         self._retry(asked, retry_after, now)
-        if now - self.limited_until >= LIMIT_NOTICE_EVERY_S:
+        if not self._is_limited:
             text = f"more presses than the nodes take at once: the next go out in {asked.retry_at - now:.1f} s"
             self._tell("rate_limited", f"{text}, and so on")
-        self.limited_until = asked.retry_at
+        self._is_limited = True
 
     def _retry(self, asked: _Asked, retry_after: float | None, now: float) -> None:
         asked.n = 0

@@ -10,9 +10,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
-CONNECT_S: Final = 1.0
-# Browsers open connections ahead of need.
-FIRST_BYTES_S: Final = 60.0
 _CHUNK: Final = 65_536
 _LIVE: Final = b"GET /live"
 _NO_NODE: Final = (
@@ -40,8 +37,7 @@ class Forwarder:
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            async with asyncio.timeout(FIRST_BYTES_S):
-                first = await reader.read(_CHUNK)
+            first = await reader.read(_CHUNK)
             node = await self._connect(is_live=first.startswith(_LIVE)) if first else None
             if node is not None:
                 node[1].write(first)
@@ -49,7 +45,7 @@ class Forwarder:
             elif first:
                 writer.write(_NO_NODE)
                 await writer.drain()
-        except (OSError, TimeoutError):
+        except OSError:
             # One end is gone, and with it the connection; the other end is told by the close below.
             return
         finally:
@@ -60,9 +56,8 @@ class Forwarder:
         for _ in self._nodes:
             turn = self._turns[is_live]
             self._turns[is_live] = (turn + 1) % len(self._nodes)
-            with suppress(OSError, TimeoutError):
-                async with asyncio.timeout(CONNECT_S):
-                    return await asyncio.open_connection(*self._nodes[turn])
+            with suppress(OSError):
+                return await asyncio.open_connection(*self._nodes[turn])
         return None
 
 

@@ -15,6 +15,7 @@ import os
 import secrets
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -26,7 +27,7 @@ import aiohttp
 from cli.child import Child
 from cli.forwarder import Forwarder
 from cli.local_plan import ENTRY_PORT_MAX, HOST, REPOSITORY, NodePlan, Plan
-from cli.nginx_entry import NginxError, find_nginx, prepare_nginx
+from cli.nginx_entry import find_nginx, prepare_nginx
 
 READY_WITHIN_S: Final = 30.0
 POLL_S: Final = 0.1
@@ -93,8 +94,8 @@ class Launcher:
         if self._may_use_nginx and (program := find_nginx()) is not None:
             try:
                 command = prepare_nginx(program, self._plan, self._plan.folder / "nginx")
-            except NginxError as error:
-                say(f"nginx is installed but cannot be used, so a simple forwarder stands in: {error}")
+            except subprocess.CalledProcessError as error:
+                say(f"nginx is installed but cannot be used, so a simple forwarder stands in: {error.stderr}")
             else:
                 self._start("nginx", command, dict(os.environ))
                 return "nginx"

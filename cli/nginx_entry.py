@@ -11,17 +11,16 @@ from pathlib import Path
 from cli.local_plan import HOST, REPOSITORY, Plan
 
 
-class NginxError(Exception):
-    """nginx does not take the configuration; the message is what it said."""
-
-
 def find_nginx() -> str | None:
     """The program, or None. Debian keeps it where a user's PATH does not look."""
     return shutil.which("nginx", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"]))
 
 
 def prepare_nginx(program: str, plan: Plan, folder: Path) -> list[str]:
-    """Write nginx's folder, let nginx check it, and return the command that runs it. Raises `NginxError`."""
+    """Write nginx's folder, let nginx check it, and return the command that runs it.
+
+    Raises `CalledProcessError` with what nginx said where it does not take the configuration.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(REPOSITORY / "nginx" / "nginx.conf", folder / "nginx.conf")
     nodes = [
@@ -31,9 +30,5 @@ def prepare_nginx(program: str, plan: Plan, folder: Path) -> list[str]:
     (folder / "nodes.conf").write_text("".join(nodes))
     (folder / "listen.conf").write_text(f"listen {HOST}:{plan.port};\n")
     command = [program, "-e", "stderr", "-p", f"{folder}/", "-c", "nginx.conf"]
-    checked = subprocess.run(  # noqa: S603 - nginx itself, with arguments from here
-        [*command, "-t", "-q"], stderr=subprocess.PIPE, text=True, check=False
-    )
-    if checked.returncode != 0:
-        raise NginxError(checked.stderr.strip())
+    subprocess.run([*command, "-t", "-q"], stderr=subprocess.PIPE, text=True, check=True)  # noqa: S603 - nginx
     return command

@@ -7,12 +7,25 @@ presses.
 
 import secrets
 from collections.abc import Callable, Iterator
+from typing import Literal
+
+import msgspec
 
 from cli.items import kind_of, tally_max
-from cli.outcome import Outcome
 from cli.state import State
 from cli.tally import Key, Tally, key_of, newest, uncounted
 from cli.wire import Pressed
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of presses. `saved`: acknowledged, with so many `copies`. `unsaved`: kept, and sent again.
+    `refused`: void, `code` says why. `text` is for people.
+    """
+
+    status: Literal["saved", "unsaved", "refused"]
+    code: str = ""
+    text: str = ""
+    copies: int = 0
 
 
 class Presses:
@@ -25,7 +38,6 @@ class Presses:
         self._refusals: dict[str, Outcome] = {}
         self.tab = _new_tab()
         with state.changing() as stored:
-            self.addresses = list(stored.addresses)
             self._tallies = {tally.key: tally for tally in stored.tallies}
 
     def __iter__(self) -> Iterator[Tally]:
@@ -139,11 +151,6 @@ class Presses:
             self._tallies = {tally.key: tally for tally in stored.tallies}
         self._committed.clear()
         return lost
-
-    def remember_addresses(self, addresses: list[str]) -> None:
-        """Where nodes may be found at the next start, if the address given does not answer."""
-        with self._state.changing() as stored:
-            stored.addresses = addresses
 
     def _note(self, key: Key, change: Callable[[Tally], Tally]) -> None:
         """As `_change`, but leave the file alone where this is no news."""

@@ -11,7 +11,6 @@ from typing import Final
 
 import msgspec
 from prompt_toolkit import PromptSession
-from prompt_toolkit.completion import WordCompleter
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.patch_stdout import patch_stdout
 from prompt_toolkit.styles import Style
@@ -25,7 +24,6 @@ from cli.session import Session
 REDRAW_EVERY_S: Final = 0.2
 # At the end, presses on their way are given so long; what is not saved then is kept.
 FAREWELL_S: Final = 1.0
-WORDS: Final = ["like", "like many", "unlike", "watch", "nodes", "item", "help", "exit"]
 _STYLE: Final = Style.from_dict(
     {
         "bottom-toolbar": "noreverse bg:#1f2430 #c8ccd4",
@@ -44,11 +42,7 @@ class Prompt:
         self._commands = commands
         self._screen = screen
         self._prompt: PromptSession[str] = PromptSession(
-            completer=WordCompleter(WORDS, sentence=True),
-            complete_while_typing=False,
-            bottom_toolbar=self._bar,
-            refresh_interval=REDRAW_EVERY_S,
-            style=_STYLE,
+            bottom_toolbar=self._bar, refresh_interval=REDRAW_EVERY_S, style=_STYLE
         )
 
     async def run(self) -> ExitCode:

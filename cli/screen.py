@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.nodes import NodeLine
-from cli.outcome import Outcome
+from cli.presses import Outcome
 
 _STYLES: Final = {"saved": "green", "unsaved": "yellow", "refused": "red"}
 _STATE_STYLES: Final = {"ready": "green", "unreachable": "red", "read_only": "red"}
@@ -77,22 +77,19 @@ class Screen:
 
     def tell(self, kind: str, text: str) -> None:
         """Something nobody asked for. `kind` is for programs, `text` for people."""
-        if self.is_json:
-            event = {"event": "notice", "kind": kind, "text": text}
-            self._errors.out(msgspec.json.encode(event).decode(), highlight=False)
-        else:
-            self._errors.print(Text(f"· {text}", "dim"), soft_wrap=not self._errors.is_terminal)
+        self._tell(Text(f"· {text}", "dim"), {"event": "notice", "kind": kind, "text": text})
 
     def complain(self, text: str, kind: str) -> None:
         """A command could not be done."""
-        if self.is_json:
-            self._print(Text(), {"event": "error", "kind": kind, "text": text})
-        else:
-            self._errors.print(Text(text, "red"), soft_wrap=not self._errors.is_terminal)
+        self._tell(Text(text, "red"), {"event": "error", "kind": kind, "text": text})
 
     def live_line(self) -> AbstractContextManager[Live | None]:
         """A line that is redrawn in place; None where lines are printed one by one."""
         return Live(console=self._out, auto_refresh=False) if self.is_lively else nullcontext(None)
+
+    def _tell(self, text: Text, event: dict[str, object]) -> None:
+        shown = Text(msgspec.json.encode(event).decode()) if self.is_json else text
+        self._errors.print(shown, soft_wrap=not self._errors.is_terminal)
 
     def _print(self, text: Text, event: dict[str, object]) -> None:
         if self.is_lively:

@@ -20,8 +20,7 @@ from cli.connection import DIAL_S, ConnectionEndedError, dial
 from cli.conversation import Conversation, Tell
 from cli.counts import Counts
 from cli.nodes import NodesError, fetch_nodes
-from cli.outcome import Outcome
-from cli.presses import Presses
+from cli.presses import Outcome, Presses
 from cli.tally import Tally
 from cli.wire import WireError
 
@@ -38,14 +37,15 @@ class Session:
         self.node = ""
         self.address = addresses.given
         self.was_connected = False
+        # The state of the connection, for people.
+        self.words = "not connected"
         # Why no node will ever talk to us again.
         self.ended: ConnectionEndedError | None = None
         self._http = http
         self._tell = tell
-        self._words = "not connected"
         self._items: set[str] = set()
         self._counts = Counts()
-        self._progress_at = self._limited_until = float("-inf")
+        self._progress_at = float("-inf")
         self._asking: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "Session":
@@ -60,12 +60,6 @@ class Session:
     @property
     def is_connected(self) -> bool:
         return bool(self.node)
-
-    @property
-    def words(self) -> str:
-        """The state of the connection, for people."""
-        wait_s = self._limited_until - time.monotonic()
-        return f"{self._words}, next presses in {wait_s:.0f} s" if self.is_connected and wait_s > 0 else self._words
 
     def watch(self, *items: str) -> None:
         self._items = set(items)
@@ -102,7 +96,7 @@ class Session:
     async def _run(self) -> None:
         while self.ended is None:
             address = self.addresses.next()
-            self._words = f"connecting to {address}"
+            self.words = f"connecting to {address}"
             try:
                 await self._converse(address)
                 why = "moving to another node"
@@ -111,7 +105,7 @@ class Session:
                 self._lose(error)
             self.node = ""
             wait_s = self.addresses.wait_s()
-            self._words = why if self.ended else f"{why}, trying again in {wait_s:.1f} s"
+            self.words = why if self.ended else f"{why}, trying again in {wait_s:.1f} s"
             await asyncio.sleep(wait_s)
 
     async def _converse(self, address: str) -> None:
@@ -136,7 +130,6 @@ class Session:
     def _look_at(self, conversation: Conversation, address: str) -> None:
         """What the last frame changed that is of interest beyond this conversation."""
         self._progress_at = max(self._progress_at, conversation.progress_at)
-        self._limited_until = conversation.limited_until
         if conversation.is_open and not self.is_connected:
             self._connected(conversation.node, address)
 
@@ -144,9 +137,9 @@ class Session:
         self._counts.reconnected(time.monotonic())
         self.addresses.connected()
         self.node, self.address = node, address
-        self._words = f"connected to {node}"
+        self.words = f"connected to {node}"
         if self.was_connected:
-            self._tell("connected", self._words)
+            self._tell("connected", self.words)
         self.was_connected = True
         if self._asking is None or self._asking.done():
             self._asking = asyncio.create_task(self._meet_nodes(address))
@@ -158,8 +151,7 @@ class Session:
             # The address that was given is still there to go back to.
             self._tell("nodes_unknown", f"the other nodes are not known: {error}")
             return
-        if self.addresses.meet(node.public_address for node in nodes if node.public_address):
-            self.presses.remember_addresses(self.addresses.met)
+        self.addresses.meet(node.public_address for node in nodes)
 
     def _lose(self, error: Exception) -> None:
         if isinstance(error, ConnectionEndedError) and error.is_final:

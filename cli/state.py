@@ -12,14 +12,13 @@ One JSON file per address the person gives, in `$XDG_STATE_HOME/distributed-even
 """
 
 import fcntl
-import hashlib
 import os
-import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 import msgspec
 
@@ -33,10 +32,9 @@ class StateError(Exception):
 
 
 class Stored(msgspec.Struct, omit_defaults=True):
-    """What is kept. `addresses` are the public addresses of nodes that were met."""
+    """What is kept."""
 
     token: str = ""
-    addresses: list[str] = []
     tallies: list[Tally] = []
 
     def as_text(self) -> bytes:
@@ -58,7 +56,7 @@ class StateFile:
     """The state of one address on disk. Raises `StateError` where the folder cannot be used."""
 
     def __init__(self, folder: Path, address: str) -> None:
-        self.path = folder / f"{_file_name(address)}.json"
+        self.path = folder / f"{quote(address, safe='')}.json"
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with self.changing():
@@ -106,9 +104,3 @@ def state_folder(environment: Mapping[str, str]) -> Path:
     """The user's state folder for this program (XDG base directories: a relative path is to be ignored)."""
     home = Path(environment.get("XDG_STATE_HOME", ""))
     return (home if home.is_absolute() else Path.home() / ".local" / "state") / FOLDER
-
-
-def _file_name(address: str) -> str:
-    """A name that a person recognizes, and that two addresses never share."""
-    told = re.sub(r"[^A-Za-z0-9.]+", "_", address.partition("://")[2]).strip("_")[:60]
-    return f"{told}-{hashlib.blake2b(address.encode(), digest_size=4).hexdigest()}"

@@ -95,8 +95,14 @@ def test_help_documents_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> No
     assert "like many" in told
 
 
+def addresses_of(given: str, *met: str) -> Addresses:
+    addresses = Addresses(given, random.Random(1))
+    addresses.meet(met)
+    return addresses
+
+
 def test_every_address_has_its_turn() -> None:
-    addresses = Addresses("http://entry", ["http://a", "http://b"], random.Random(1))
+    addresses = addresses_of("http://entry", "http://a", "http://b")
     assert addresses.next() == "http://entry"
     one_round = [addresses.next() for _ in range(3)]
     assert sorted(one_round) == ["http://a", "http://b", "http://entry"]
@@ -104,26 +110,26 @@ def test_every_address_has_its_turn() -> None:
 
 
 def test_what_nodes_tell_replaces_what_they_told_and_keeps_what_was_given() -> None:
-    addresses = Addresses("http://entry", ["http://a"], random.Random(1))
-    assert addresses.meet(["http://b/", "nonsense://x", "http://entry"])
+    addresses = addresses_of("http://entry", "http://a")
+    addresses.meet(["http://b/", "nonsense://x", "", "http://entry"])
     assert addresses.all == ["http://entry", "http://b"]
-    assert not addresses.meet([]), "a node that tells nothing is no news"
+    addresses.meet([])
     assert addresses.all == ["http://entry", "http://b"]
 
 
 def test_no_token_goes_from_https_to_http() -> None:
-    addresses = Addresses("https://entry", ["http://a", "https://b"], random.Random(1))
+    addresses = addresses_of("https://entry", "http://a", "https://b")
     assert addresses.all == ["https://entry", "https://b"]
 
 
 def test_a_nodes_localhost_is_not_ours() -> None:
     told = ["http://localhost:8080", "http://127.0.0.2", "http://[::1]:8080"]
-    assert Addresses("http://example.org", told, random.Random(1)).met == []
-    assert Addresses("http://localhost:8080", ["http://127.0.0.1:18081"], random.Random(1)).met != []
+    assert addresses_of("http://example.org", *told).met == []
+    assert addresses_of("http://localhost:8080", "http://127.0.0.1:18081").met != []
 
 
 def test_waits_are_jittered_from_zero_and_grow_to_a_limit() -> None:
-    addresses = Addresses("http://entry", [], random.Random(1))
+    addresses = addresses_of("http://entry")
     waits = [addresses.wait_s() for _ in range(200)]
     assert waits[0] <= 0.25
     assert max(waits) <= 4.0

@@ -1,6 +1,6 @@
 """The session against nodes that misbehave: no press is lost, none is repeated, nothing false is said."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from random import Random
 
@@ -54,10 +54,13 @@ async def cluster() -> AsyncIterator[FakeCluster]:
 
 
 @asynccontextmanager
-async def visit(address: str, state: State | None = None, *items: str) -> AsyncIterator[Visit]:
+async def visit(
+    address: str, state: State | None = None, *items: str, met: Sequence[str] = ()
+) -> AsyncIterator[Visit]:
     notices: list[str] = []
     presses = Presses(state or MemoryState())
-    addresses = Addresses(address, presses.addresses, Random(1))
+    addresses = Addresses(address, Random(1))
+    addresses.meet(met)
     async with (
         aiohttp.ClientSession() as http,
         Session(http, addresses, presses, lambda kind, text: notices.append(kind)) as running,
@@ -190,19 +193,7 @@ async def test_a_node_without_a_hello_is_left(cluster: FakeCluster, monkeypatch:
     monkeypatch.setattr(session, "DIAL_S", 0.1)
     node = await cluster.start(2)
     node.is_silent = True
-    state = MemoryState()
-    Presses(state).remember_addresses([cluster.nodes[1].address])
-    async with visit(node.address, state) as me:
-        await me.until_node("node2")
-
-
-async def test_an_address_that_is_dead_is_replaced_by_one_met_earlier(cluster: FakeCluster) -> None:
-    first = await cluster.start(2)
-    state = MemoryState()
-    async with visit(first.address, state) as me:
-        await me.until_met(2)
-    await first.stop()
-    async with visit(first.address, state) as me:
+    async with visit(node.address, met=[cluster.nodes[1].address]) as me:
         await me.until_node("node2")
 
 

@@ -3,8 +3,7 @@
 import pytest
 
 from cli.counts import HOLD_BACK_S, Counts
-from cli.outcome import Outcome
-from cli.presses import Presses
+from cli.presses import Outcome, Presses
 from cli.state import MemoryState
 from cli.tally import Tally, TallyFullError, newest
 from cli.wire import Pressed
