@@ -1,15 +1,19 @@
 """Whom nginx/nginx.conf sends where, with stand-ins that echo what reaches a node."""
 
 import asyncio
+import contextlib
 import itertools
 import signal
+import socket
 import time
 from collections import Counter
+from pathlib import Path
 
 import aiohttp
 
 from tests.support.browser import Browser
 from tests.support.echoes import Echoes, ask, nodes_of_tabs
+from tests.support.nginx import Nginx
 from tests.support.waiting import wait_for
 
 
@@ -93,6 +97,20 @@ async def test_a_frozen_node_costs_three_seconds_once(echoes: Echoes) -> None:
 
     assert max(took) < 3.5
     assert sum(each > 2.5 for each in took) == 1
+
+
+async def test_an_address_that_swallows_connections_costs_one_second(echoes: Echoes, tmp_path: Path) -> None:
+    (tmp_path / "silent").mkdir()
+    with contextlib.ExitStack() as stack:
+        silent = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        # With the queue full the kernel drops the next SYN, as a firewall or a vanished machine does.
+        stack.enter_context(socket.create_connection(silent.getsockname()))
+        nowhere = f"127.0.0.1:{silent.getsockname()[1]}"
+        async with Nginx(tmp_path / "silent", [nowhere, echoes.upstreams[0]]) as nginx:
+            started = time.monotonic()
+            async with aiohttp.ClientSession() as session, session.get(f"{nginx.address}/") as answer:
+                assert (await answer.json())["node"] == "node1"
+            assert 0.9 < time.monotonic() - started < 2.5
 
 
 async def test_a_frozen_node_gets_no_second_try_of_an_api_press(echoes: Echoes) -> None:

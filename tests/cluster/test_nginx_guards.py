@@ -121,12 +121,19 @@ async def test_a_giant_body_is_refused(echoes: Echoes) -> None:
             assert answer.status == 413
 
 
-async def test_slow_headers_are_cut(echoes: Echoes, tmp_path: Path) -> None:
-    shorter = {"client_header_timeout 10s": "client_header_timeout 1s"}
+@pytest.mark.parametrize(
+    ("directive", "beginning"),
+    [
+        ("client_header_timeout", b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: "),
+        ("client_body_timeout", b"POST /items/tap:home/press HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nn="),
+    ],
+)
+async def test_who_sends_slowly_is_cut(echoes: Echoes, tmp_path: Path, directive: str, beginning: bytes) -> None:
+    shorter = {f"{directive} 10s": f"{directive} 1s"}
     (tmp_path / "slow").mkdir()
     async with Nginx(tmp_path / "slow", echoes.upstreams, changes=shorter) as nginx:
         reader, writer = await asyncio.open_connection("127.0.0.1", nginx.port)
-        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ")
+        writer.write(beginning)
         with contextlib.suppress(ConnectionResetError):
             async with asyncio.timeout(4):
                 assert await reader.read() == b""
@@ -143,6 +150,18 @@ async def test_one_address_has_a_limit_but_not_this_machine(echoes: Echoes, tmp_
         assert refusal.value.status == 429
         await first.close()
         await second.close()
+
+
+async def test_handshakes_of_one_address_have_a_rate(echoes: Echoes, tmp_path: Path) -> None:
+    lower = {"127.0.0.0/8 1;": "", "rate=500r/s": "rate=1r/m", "burst=1000": "burst=1"}
+    (tmp_path / "rate").mkdir()
+    async with Nginx(tmp_path / "rate", echoes.upstreams, changes=lower) as nginx:
+        tabs = [await Browser.connect(nginx.address) for _ in range(2)]
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refusal:
+            await Browser.connect(nginx.address)
+        assert refusal.value.status == 429
+        for tab in tabs:
+            await tab.close()
 
 
 async def test_nginx_does_not_tell_its_version(echoes: Echoes) -> None:
