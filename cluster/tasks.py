@@ -34,7 +34,7 @@ class Tasks:
     def fail(self, error: BaseException) -> None:
         """The node must exit."""
         if not self.failed.done():
-            log.error("node.failed", problem=str(error), exc_info=error)
+            log.error("engine.failed", problem=str(error), exc_info=error)
             self.failed.set_result(f"{type(error).__name__}: {error}")
 
     async def cancel(self) -> None:
