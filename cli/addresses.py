@@ -51,8 +51,7 @@ class Addresses:
         self.given = given
         self.met: list[str] = []
         self._rng = rng
-        self._round = [given]
-        self._last = given
+        self._last = ""
         self._attempt = 0
 
     @property
@@ -76,12 +75,9 @@ class Addresses:
         return not is_weaker and (_is_here(self.given) or not _is_here(told))
 
     def next(self) -> str:
-        """The address to try now: each one once, in random order, the one tried last at the end; then all again."""
-        if not self._round:
-            self._round = self.all
-            self._rng.shuffle(self._round)
-            self._round.sort(key=lambda address: address == self._last)
-        self._last = self._round.pop(0)
+        """The address to try now: first the one given, then any but the one tried last, where there are more."""
+        others = [address for address in self.all if address != self._last]
+        self._last = self._rng.choice(others or self.all) if self._last else self.given
         return self._last
 
     def wait_s(self) -> float:
@@ -93,7 +89,6 @@ class Addresses:
     def connected(self) -> None:
         """A node answered: the next loss starts anew."""
         self._attempt = 0
-        self._round = []
 
 
 def _is_here(address: str) -> bool:

@@ -12,10 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-RESTART_AFTER_MIN_S: Final = 0.5
-RESTART_AFTER_MAX_S: Final = 10.0
-# Who ran so long has recovered: its next end is a new story.
-STEADY_AFTER_S: Final = 30.0
+RESTART_AFTER_S: Final = 1.0
 _TAIL_LINES: Final = 5
 
 
@@ -34,20 +31,15 @@ class Child:
         self._is_stopping = asyncio.Event()
 
     async def run(self) -> None:
-        """Start it, and start it again, later each time, as long as it is not told to stop."""
-        loop = asyncio.get_running_loop()
-        wait_s = RESTART_AFTER_MIN_S
-        while not self._is_stopping.is_set():
-            started_at = loop.time()
+        """Start it, and start it again, as long as it is not told to stop."""
+        while True:
             code = await self._run_once()
             if self._is_stopping.is_set():
                 return
-            if loop.time() - started_at >= STEADY_AFTER_S:
-                wait_s = RESTART_AFTER_MIN_S
-            self._say(f"{self.name} ended ({_cause(code)}); starting it again in {wait_s:g} s{self._tail(code)}")
+            self._say(f"{self.name} ended ({_cause(code)}); starting it again{self._tail(code)}")
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._is_stopping.wait(), wait_s)
-            wait_s = min(2 * wait_s, RESTART_AFTER_MAX_S)
+                await asyncio.wait_for(self._is_stopping.wait(), RESTART_AFTER_S)
+                return
 
     async def _run_once(self) -> int:
         with self._log.open("ab") as log:

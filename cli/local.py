@@ -170,8 +170,8 @@ def _introduce(plan: Plan, entry: str) -> None:
     say(f"  open      {plan.entry}")
     for node in plan.nodes:
         say(f"  {node.name}     http://{node.address}")
-    say(f"  terminal  {_shown(Path(sys.executable))} -m cli{address}")
-    say(f"  logs      {_shown(plan.logs)}/")
+    say(f"  terminal  {sys.executable} -m cli{address}")
+    say(f"  logs      {plan.logs}/")
     say("  stop      Ctrl-C\n")
 
 
@@ -179,11 +179,6 @@ def say(text: str) -> None:
     """To the person who started it, at once even where a pipe buffers, and nowhere if they are gone."""
     with suppress(OSError):
         print(text, flush=True)
-
-
-def _shown(path: Path) -> str:
-    """A path as one would type it here."""
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:

@@ -23,7 +23,7 @@ from cli.session import Session
 
 REDRAW_EVERY_S: Final = 0.2
 # At the end, presses on their way are given so long; what is not saved then is kept.
-FAREWELL_S: Final = 1.0
+FAREWELL_S: Final = 0.5
 _STYLE: Final = Style.from_dict(
     {
         "bottom-toolbar": "noreverse bg:#1f2430 #c8ccd4",

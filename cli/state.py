@@ -61,10 +61,10 @@ class StateFile:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with self.changing():
                 pass
-        except OSError as error:
+        except (OSError, msgspec.DecodeError) as error:
             raise StateError(
-                f"cannot keep state in {folder} ({error.strerror}): presses not yet saved will not survive the "
-                "end of this run; set XDG_STATE_HOME to a folder that can be written"
+                f"cannot keep state in {self.path} ({error}): presses not yet saved will not survive the end of "
+                "this run; remove what is unreadable, or set XDG_STATE_HOME to a folder that can be written"
             ) from error
 
     @contextmanager
@@ -79,13 +79,9 @@ class StateFile:
                 self._write(stored.as_text())
 
     def _read(self) -> Stored:
-        """An unreadable file is put aside, not overwritten, since a person may want to look at it."""
         try:
             return msgspec.json.decode(self.path.read_bytes(), type=Stored)
         except FileNotFoundError:
-            return Stored()
-        except msgspec.DecodeError:
-            self.path.replace(self.path.with_suffix(".unreadable"))
             return Stored()
 
     def _write(self, text: bytes) -> None:

@@ -4,8 +4,8 @@
 2. What is sent is the absolute target n, so a retry, a second run and a second node are all the same no-op.
 3. `saved` is the largest n that a node acknowledged (copies >= wanted). `n - saved` presses are not saved,
    and are never shown as saved.
-4. A `once` tally keeps the person's choice until it is acknowledged: if somebody else of the same visitor raised
-   the tally meanwhile, to the other parity, the choice is pressed again on top of it.
+4. The parity of an unsaved `once` tally is the person's choice: if somebody else of the same visitor raised the
+   tally meanwhile, to the other parity, the choice is pressed again on top of it.
 """
 
 import msgspec
@@ -28,7 +28,6 @@ class Tally(msgspec.Struct, frozen=True, omit_defaults=True):
     gen: int | None = None
     n: int = 0
     saved: int = 0
-    choice: bool | None = None
 
     @property
     def key(self) -> Key:
@@ -52,7 +51,7 @@ class Tally(msgspec.Struct, frozen=True, omit_defaults=True):
         n = self.n + presses
         if n > tally_max(self.item):
             raise TallyFullError(f"{self.item}: {tally_max(self.item)} presses are the most, and you have {self.n}")
-        return replace(self, n=n, choice=n % 2 == 1 if kind_of(self.item) == "once" else None)
+        return replace(self, n=n)
 
     def learned(self, gen: int, n: int) -> "Tally":
         """A node holds n of this actor's presses in generation gen (`mine`, or a `pressed` larger than asked)."""
@@ -64,7 +63,7 @@ class Tally(msgspec.Struct, frozen=True, omit_defaults=True):
             return replace(self, gen=gen)
         if not self.unsaved:
             return replace(self, gen=gen, n=n, saved=n)
-        is_other_choice = self.choice is not None and self.choice != (n % 2 == 1)
+        is_other_choice = kind_of(self.item) == "once" and n % 2 != self.n % 2
         return replace(self, gen=gen, n=n + 1 if is_other_choice else n)
 
     def settled(self, gen: int, n: int) -> "Tally":
@@ -72,11 +71,11 @@ class Tally(msgspec.Struct, frozen=True, omit_defaults=True):
         now = self.learned(gen, n)
         if now.gen != gen or n <= now.saved:
             return now
-        return replace(now, saved=n, choice=None if n >= now.n else now.choice)
+        return replace(now, saved=n)
 
     def withdrawn(self) -> "Tally":
         """A node refused the unsaved part for good: it is no longer wanted."""
-        return replace(self, n=min(self.n, self.saved), choice=None)
+        return replace(self, n=min(self.n, self.saved))
 
 
 def key_of(item: str, tab: str) -> Key:

@@ -208,7 +208,7 @@ async def test_a_watch_that_nobody_reads_ends(cluster: FakeCluster, program: Pro
 async def test_without_an_acknowledgement_it_ends_with_1(cluster: FakeCluster, program: Program) -> None:
     for node in cluster.nodes:
         node.keeps_last_answers = True
-    code, events = await program.json("--wait", "0.5", "like")
+    code, events = await program.json("--wait", "0.2", "like")
     assert (code, events[0]["status"]) == (1, "unsaved")
 
 
@@ -232,13 +232,13 @@ async def test_a_node_that_refuses_the_client_ends_it_with_4(cluster: FakeCluste
 @pytest.mark.parametrize("command", ["like", "nodes", "watch"])
 async def test_without_a_node_it_ends_with_3(program: Program, command: str) -> None:
     program.address = f"http://127.0.0.1:{free_port()}"
-    assert (await program.run("--wait", "0.4", command))[0] == 3
+    assert (await program.run("--wait", "0.1", command))[0] == 3
 
 
 async def test_a_press_made_without_a_node_is_sent_by_the_next_run(cluster: FakeCluster, program: Program) -> None:
     node = cluster.nodes[0]
     await node.stop()
-    assert (await program.run("--wait", "0.4", "like"))[0] == 3
+    assert (await program.run("--wait", "0.1", "like"))[0] == 3
     await node.start()
     assert (await program.run("like"))[0] == 0
     await wait_for(lambda: cluster.count("tap:home") == 2, 2.0, "both presses")

@@ -85,7 +85,7 @@ async def test_nothing_is_saved_before_the_copies_exist(cluster: FakeCluster) ->
         await me.until_connected()
         tally = me.session.press(ITEM)
         await wait_for(lambda: cluster.count(ITEM) == 1, 2.0, "the press to arrive")
-        outcome = await me.session.wait_until_saved(tally, 0.3)
+        outcome = await me.session.wait_until_saved(tally, 0.1)
         assert outcome.status == "unsaved"
         assert me.session.presses.unsaved == 1
         assert me.session.shown(ITEM) == 1, "it is in the count, and counted once"
@@ -150,7 +150,7 @@ async def test_a_leaving_node_is_left_when_it_says(cluster: FakeCluster) -> None
     node = await cluster.start(2)
     async with visit(node.address) as me:
         await me.until_met(2)
-        await node.say({"type": "leaving", "after": 0.2})
+        await node.say({"type": "leaving", "after": 0.05})
         await me.until_node("node2")
         assert await me.press() == "saved"
 
@@ -228,7 +228,7 @@ async def test_the_budget_is_waited_for_and_said(cluster: FakeCluster) -> None:
 
 async def test_a_wait_for_the_budget_is_not_taken_for_a_lack_of_progress(cluster: FakeCluster) -> None:
     node = await cluster.start()
-    node.grants, node.retry_after = iter([4, 4]), 0.3
+    node.grants, node.retry_after = iter([4, 4]), 0.15
     async with visit(node.address) as me:
         await me.until_connected()
         outcome = await me.session.wait_until_saved(me.session.press(ITEM, 10), patience_s=0.1)

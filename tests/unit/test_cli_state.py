@@ -73,12 +73,12 @@ def test_a_failed_change_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json", ".lock"]
 
 
-def test_an_unreadable_file_is_put_aside(tmp_path: Path) -> None:
-    state = StateFile(tmp_path, ADDRESS)
-    state.path.write_text("{half")
-    set_token(state)
-    assert state.path.with_suffix(".unreadable").read_text() == "{half"
-    assert token_of(state) == "secret"
+def test_an_unreadable_file_is_said_and_left_alone(tmp_path: Path) -> None:
+    path = StateFile(tmp_path, ADDRESS).path
+    path.write_text("{half")
+    with pytest.raises(StateError, match="unreadable"):
+        StateFile(tmp_path, ADDRESS)
+    assert path.read_text() == "{half"
 
 
 def test_a_folder_that_cannot_be_is_said(tmp_path: Path) -> None:

@@ -42,7 +42,6 @@ def test_what_others_of_the_visitor_pressed_is_not_ours_to_save() -> None:
 
 def test_an_unsaved_choice_is_pressed_again_over_another_parity() -> None:
     liked = Tally("once:a", gen=0).pressed(1)
-    assert liked.choice is True
     # Another tab of this visitor liked (1) and took it back (2) before our 1 arrived.
     assert liked.learned(gen=0, n=2).n == 3
 
@@ -53,18 +52,17 @@ def test_an_unsaved_choice_is_content_with_the_same_parity() -> None:
 
 def test_an_acknowledged_choice_is_not_pressed_again() -> None:
     settled = Tally("once:a", gen=0).pressed(1).settled(gen=0, n=1)
-    assert settled.choice is None
     assert settled.learned(gen=0, n=2).n == 2
 
 
 def test_an_answer_larger_than_asked_settles_only_what_it_says() -> None:
     """The node holds 2 (taken back) where we asked for 1 (liked): 3 goes out, and is not saved yet."""
     now = Tally("once:a", gen=0).pressed(1).settled(gen=0, n=2)
-    assert (now.n, now.saved, now.choice) == (3, 2, True)
+    assert (now.n, now.saved) == (3, 2)
 
 
 def test_a_refused_press_is_withdrawn_to_what_is_saved() -> None:
-    assert Tally("once:a", gen=0, n=3, saved=2, choice=True).withdrawn() == Tally("once:a", gen=0, n=2, saved=2)
+    assert Tally("once:a", gen=0, n=3, saved=2).withdrawn() == Tally("once:a", gen=0, n=2, saved=2)
 
 
 def test_only_what_another_run_can_use_is_kept() -> None:
