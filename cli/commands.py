@@ -15,7 +15,7 @@ from cli.exit_codes import ExitCode
 from cli.items import kind_of
 from cli.nodes import NodesError, fetch_nodes
 from cli.screen import Screen, progress_line, watch_line
-from cli.session import TICK_S, Session
+from cli.session import Session
 from cli.tally import Tally, TallyFullError
 
 # `like many`: tallies are raised so often at most; a faster rate raises them by more than one.
@@ -136,8 +136,7 @@ class Commands:
 
     async def _until_known(self, item: str) -> None:
         """Give a node the time to say once what it holds of this visitor; then press, connected or not."""
-        deadline = time.monotonic() + self._patience_s
-        await self._session.until(lambda: self._session.presses.knows_mine(item), lambda: deadline)
+        await self._session.until(lambda: self._session.presses.knows_mine(item), self._patience_s)
 
     async def _report(self, tally: Tally, presses: int) -> ExitCode:
         session = self._session
@@ -159,23 +158,28 @@ class Commands:
         first_by = time.monotonic() + self._patience_s
         with self._screen.live_line() as live:
             while counts_max is None or counts < counts_max:
-                count = session.shown(item)
-                if live is not None:
-                    live.update(watch_line(item, count, session.words), refresh=True)
-                elif session.ended or (not session.was_connected and time.monotonic() >= first_by):
+                is_late = live is None and not session.was_connected and time.monotonic() >= first_by
+                if session.ended or is_late:
                     self._screen.complain(session.words, "no_node")
                     return self._why_no_node()
-                elif count is not None and count != seen:
+                count = session.shown(item)
+                is_news = count is not None and count != seen
+                if live is not None:
+                    live.update(watch_line(item, count, session.words), refresh=True)
+                elif is_news:
                     self._screen.show_count(item, count, session.node)
-                counts += count not in (None, seen)
+                counts += is_news
                 seen = count
-                await asyncio.sleep(TICK_S if live is None else DRAW_EVERY_S)
+                await self._until_other(item, seen)
         return ExitCode.OK
+
+    async def _until_other(self, item: str, seen: int | None) -> None:
+        """Until there is another count to show, or it is time to look at the words again."""
+        await self._session.until(lambda: self._session.shown(item) != seen, DRAW_EVERY_S)
 
     async def _nodes(self) -> ExitCode:
         session = self._session
-        deadline = time.monotonic() + self._patience_s
-        await session.until(lambda: session.is_connected, lambda: deadline)
+        await session.until(lambda: session.is_connected, self._patience_s)
         try:
             self._screen.show_nodes(await fetch_nodes(self._http, session.address), session.node)
         except NodesError as error:

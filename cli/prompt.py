@@ -6,7 +6,6 @@ person types.
 
 import asyncio
 import signal
-import time
 from typing import Final
 
 import msgspec
@@ -96,8 +95,7 @@ class Prompt:
 
     async def _leave(self) -> ExitCode:
         session = self._session
-        deadline = time.monotonic() + FAREWELL_S
-        if await session.until(lambda: not session.presses.unsaved, lambda: deadline):
+        if await session.until(lambda: not session.presses.unsaved, FAREWELL_S):
             return ExitCode.OK
         self._screen.say(f"not yet saved: {session.presses.unsaved}; kept, and sent at the next start")
         return ExitCode.NOT_SAVED if session.was_connected else ExitCode.NO_NODE

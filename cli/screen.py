@@ -55,7 +55,7 @@ class Screen:
         event |= {"node": node, "copies": outcome.copies, "code": outcome.code, "text": words}
         self._print(_line(item, count, (words, _STYLES[outcome.status])), event)
 
-    def show_count(self, item: str, count: int, node: str) -> None:
+    def show_count(self, item: str, count: int | None, node: str) -> None:
         self._print(_line(item, count), {"event": "count", "item": item, "count": count, "node": node})
 
     def show_nodes(self, nodes: Sequence[NodeLine], here: str) -> None:

@@ -80,13 +80,16 @@ class Session:
 
     async def wait_until_saved(self, tally: Tally, patience_s: float) -> Outcome:
         """Until the nodes acknowledged the tally, or refused it, or made no progress for `patience_s`."""
-        await self.until(lambda: self.presses.outcome(tally) is not None, lambda: self._progress_at + patience_s)
+        while (left_s := self._progress_at + patience_s - time.monotonic()) > 0 and not self.ended:
+            if await self.until(lambda: self.presses.outcome(tally) is not None, left_s):
+                break
         return self.presses.outcome(tally) or Outcome("unsaved", text=self.words)
 
-    async def until(self, is_true: Callable[[], bool], deadline: Callable[[], float]) -> bool:
+    async def until(self, is_true: Callable[[], bool], within_s: float) -> bool:
         """Wait for what a node may make true; False if the time is over, or no node will talk to us."""
+        deadline = time.monotonic() + within_s
         while not is_true():
-            if time.monotonic() >= deadline() or self.ended:
+            if time.monotonic() >= deadline or self.ended:
                 return False
             if self._task.done():
                 self._task.result()
