@@ -27,6 +27,8 @@ MINE_WAIT_S: Final = 1.0
 RETRY_AFTER_S: Final = 1.0
 # From then on it is the node that is right about the generation (section 5, `behind`).
 BEHIND_ANSWERS_MAX: Final = 15
+# A node closes a connection from which nothing comes, however much it has to say itself (4003).
+PING_AFTER_S: Final = 30.0
 ITEMS_PER_FRAME_MAX: Final = 15
 
 Tell = Callable[[str, str], None]
@@ -62,6 +64,7 @@ class Conversation:
         self._watched: dict[str, float] = {}
         self._gens: dict[str, int] = {}
         self._asked: dict[Key, _Asked] = {}
+        self._sent_at = 0.0
         self._last_id = 0
         self._keys: dict[int, Key] = {}
 
@@ -179,14 +182,19 @@ class Conversation:
     # what to send
 
     def frames_to_send(self, items: Iterable[str], now: float) -> list[wire.Outgoing]:
-        """What is due now: our hello, watches of `items`, presses."""
+        """What is due now: our hello, watches of `items`, presses, a ping after a silence of ours."""
         if self._token and not self._said:
             self._said = self._token
             return [wire.SayHello(self._said, self._tab)]
         if not self.is_open:
             return []
-        watches = self._watches(set(items), now)
-        return watches + [self._press(tally) for tally in self._presses if self._is_due(tally, now)]
+        frames = self._watches(set(items), now)
+        frames += [self._press(tally) for tally in self._presses if self._is_due(tally, now)]
+        if not frames and now >= self._sent_at + PING_AFTER_S:
+            frames = [wire.Ping()]
+        if frames:
+            self._sent_at = now
+        return frames
 
     def _watches(self, items: set[str], now: float) -> list[wire.Outgoing]:
         gone = sorted(set(self._watched) - items)

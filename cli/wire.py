@@ -1,8 +1,8 @@
 """The frames of the browser protocol, version 1 (DESIGN.md section 5), as the client sees them.
 
 The only module that knows their fields. A frame of an unknown type is none of this client's business and is
-skipped; a known one with wrong fields is the node's mistake (`WireError`). That a node still lives is asked with
-WebSocket pings (`connection`), so `ping` and `pong` are not among them.
+skipped; a known one with wrong fields is the node's mistake (`WireError`). Among the skipped is `pong`: that a
+node still lives is asked with WebSocket pings (`connection`).
 """
 
 from typing import Final
@@ -39,6 +39,10 @@ class Press(_Frame, frozen=True, tag="press"):
     n: int
     gen: int | None = None
     tab: str = ""
+
+
+class Ping(_Frame, frozen=True, tag="ping"):
+    pass
 
 
 class Hello(_Frame, frozen=True, tag="hello"):
@@ -86,7 +90,7 @@ class Leaving(_Frame, frozen=True, tag="leaving"):
     after: float = 0.0
 
 
-Outgoing = SayHello | Watch | Unwatch | Press
+Outgoing = SayHello | Watch | Unwatch | Press | Ping
 Incoming = Hello | Counts | Mine | Pressed | Error | Leaving
 
 _decoder: Final[msgspec.json.Decoder[Incoming]] = msgspec.json.Decoder(Incoming)
@@ -102,7 +106,7 @@ def encode(frame: Outgoing) -> str:
 
 
 def decode(text: str) -> Incoming | None:
-    """The frame, or None if its type is unknown (`viewers`, and what later versions add)."""
+    """The frame, or None if its type is unknown (`pong`, `viewers`, and what later versions add)."""
     try:
         if msgspec.json.decode(text, type=_Type).type not in _KNOWN:
             return None

@@ -161,6 +161,8 @@ class FakeNode:
                 who["items"] = [item for item in who["items"] if item not in frame["items"]]
             case "press":
                 await self._press(socket, who, frame)
+            case "ping":
+                await self._send(socket, {"type": "pong"})
             case other:
                 self.cluster.mistakes.append(f"unknown type {other!r}")
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cli import wire
-from cli.conversation import BEHIND_ANSWERS_MAX, MINE_WAIT_S, Conversation
+from cli.conversation import BEHIND_ANSWERS_MAX, MINE_WAIT_S, PING_AFTER_S, Conversation
 from cli.counts import Counts
 from cli.presses import Presses
 from cli.state import MemoryState
@@ -207,6 +207,15 @@ def test_presses_of_an_earlier_run_go_out_under_its_tab() -> None:
     earlier.press(ITEM, 7)
     talk = Talk(ITEM, state=state).greet()
     assert wire.Press(1, ITEM, 7, None, earlier.tab) in talk.sent()
+
+
+def test_a_node_that_never_stops_talking_hears_of_us_too() -> None:
+    talk = Talk(ITEM).greet(gen=0)
+    talk.now = PING_AFTER_S
+    talk.hear(type="counts", counts={ITEM: 3})
+    assert talk.sent() == [wire.Ping()]
+    assert talk.sent() == []
+    talk.hear(type="pong")
 
 
 def test_frames_of_later_versions_are_skipped() -> None:
