@@ -11,9 +11,9 @@ from typing import Final
 import aiohttp
 
 from cli.addresses import Addresses
-from cli.arguments import Options, UsageError, parse_arguments
+from cli.arguments import Options, parse_arguments
 from cli.commands import Commands
-from cli.exit_codes import ExitCode
+from cli.exit_codes import ExitCode, UsageError
 from cli.pipe import read_lines, run_lines
 from cli.presses import Presses
 from cli.screen import Screen

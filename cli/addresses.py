@@ -10,17 +10,15 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from cli.exit_codes import UsageError
+
 # Full jitter: a uniform wait up to base * 2^attempt, so that a crowd does not come back all at once.
 WAIT_BASE_S: Final = 0.25
 WAIT_MAX_S: Final = 4.0
 
 
-class AddressError(ValueError):
-    """What was given is no address of a node; the message says what one looks like."""
-
-
 def check_address(text: str) -> str:
-    """`http://host:port` or `https://…`, without a slash at the end; `http://` may be left out."""
+    """`http://host:port` or `https://…`, without a slash at the end; `http://` may be left out. Or `UsageError`."""
     address = (text if "://" in text else f"http://{text}").rstrip("/")
     try:
         parts = urlsplit(address)
@@ -28,7 +26,7 @@ def check_address(text: str) -> str:
     except ValueError:
         is_legal = False
     if not is_legal or parts.query or parts.fragment or parts.username:
-        raise AddressError(f"{text!r} is no address: write http://host:port or https://host")
+        raise UsageError(f"{text!r} is no address: write http://host:port or https://host")
     return address
 
 
@@ -69,7 +67,7 @@ class Addresses:
         """
         try:
             check_address(told)
-        except AddressError:
+        except UsageError:
             return False
         is_weaker = self.given.startswith("https:") and not told.startswith("https:")
         return not is_weaker and (_is_here(self.given) or not _is_here(told))

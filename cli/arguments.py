@@ -6,9 +6,9 @@ from typing import Final, NoReturn
 
 import msgspec
 
-from cli.addresses import AddressError, check_address
-from cli.exit_codes import EXPLAINED
-from cli.items import TALLY_MAX, ItemError, check_item
+from cli.addresses import check_address
+from cli.exit_codes import EXPLAINED, UsageError
+from cli.items import TALLY_MAX, check_item
 
 ADDRESS_DEFAULT: Final = "http://localhost:8080"
 ITEM_DEFAULT: Final = "tap:home"
@@ -25,10 +25,6 @@ item kind:name          go to another item; tap: counts every press, clap: 50 of
                         visitor, once: a like that can be taken back
 help, exit"""
 NAMES: Final = "like, like many, unlike, watch, nodes, item kind:name, help, exit"
-
-
-class UsageError(Exception):
-    """The command was not understood; the message says what would be."""
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -53,13 +49,6 @@ class Options(msgspec.Struct, frozen=True):
 
 def parse_command(words: Sequence[str]) -> Command:
     """The words of one command, at least one. Raises `UsageError`."""
-    try:
-        return _parse(words)
-    except ItemError as error:
-        raise UsageError(str(error)) from error
-
-
-def _parse(words: Sequence[str]) -> Command:
     match [words[0].lower(), *words[1:]]:
         case ["like", "many", *numbers] if len(numbers) <= 2:
             presses = how_many(numbers[0]) if numbers else None
@@ -111,11 +100,8 @@ def parse_arguments(arguments: Sequence[str], environment: Mapping[str, str]) ->
     parser.add_argument("command", nargs="*", help="see below")
     given = parser.parse_intermixed_args(arguments)
     words = given.command + (["--count", given.count] if given.count is not None else [])
-    try:
-        address, item = check_address(given.address), check_item(given.item)
-    except (AddressError, ItemError) as error:
-        raise UsageError(str(error)) from error
-    return Options(address, item, given.json, given.wait, parse_command(words) if words else None)
+    command = parse_command(words) if words else None
+    return Options(check_address(given.address), check_item(given.item), given.json, given.wait, command)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -10,8 +10,8 @@ from typing import Final
 
 import aiohttp
 
-from cli.arguments import HELP, Command, UsageError
-from cli.exit_codes import ExitCode
+from cli.arguments import HELP, Command
+from cli.exit_codes import ExitCode, UsageError
 from cli.items import kind_of
 from cli.nodes import NodesError, fetch_nodes
 from cli.screen import Screen, progress_line, watch_line

@@ -3,6 +3,10 @@
 from enum import IntEnum
 
 
+class UsageError(ValueError):
+    """What was typed means nothing here; the message says what would. Ends a run of one command with `USAGE`."""
+
+
 class ExitCode(IntEnum):
     """The first that was not 0 wins where a pipe carried several commands."""
 

@@ -6,21 +6,19 @@ The nodes check again and have the last word; this is here to answer a typing er
 import re
 from typing import Final
 
+from cli.exit_codes import UsageError
+
 TALLY_MAX: Final = 1 << 20
 CLAP_MAX: Final = 50
 
 _FORM: Final = re.compile(r"(tap|once|clap):([A-Za-z0-9._~/@%-]{1,200})\Z", re.ASCII)
 
 
-class ItemError(ValueError):
-    """What was typed is no item; the message says what one looks like."""
-
-
 def check_item(item: str) -> str:
-    """The item itself, or `ItemError`."""
+    """The item itself, or `UsageError`."""
     form = _FORM.match(item)
     if form is None or any(part in ("", ".", "..") for part in form[2].split("/")):
-        raise ItemError(
+        raise UsageError(
             f"{item!r} is no item: write kind:name, kind one of tap, once, clap, name up to 200 of "
             "A-Z a-z 0-9 . _ ~ / @ % -; what stands between slashes is not empty, '.' or '..'"
         )

@@ -5,9 +5,9 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
-from cli.arguments import UsageError, parse_command
+from cli.arguments import parse_command
 from cli.commands import Commands
-from cli.exit_codes import ExitCode
+from cli.exit_codes import ExitCode, UsageError
 from cli.screen import Screen
 
 

@@ -11,9 +11,9 @@ from typing import Literal
 
 import msgspec
 
-from cli.items import kind_of, tally_max
+from cli.items import counted, kind_of, tally_max
 from cli.state import State
-from cli.tally import Key, Tally, key_of, newest, uncounted
+from cli.tally import Key, Tally, key_of, newest
 from cli.wire import Pressed
 
 
@@ -61,8 +61,8 @@ class Presses:
 
     def uncounted(self, item: str) -> int:
         """What own presses, not yet in any answer, will add to the item's count."""
-        own = [tally for tally in self if tally.item == item]
-        return sum(uncounted(tally, self._committed.get(tally.key, tally.saved)) for tally in own)
+        own = [(tally.n, self._committed.get(tally.key, tally.saved)) for tally in self if tally.item == item]
+        return sum(counted(item, n) - counted(item, committed) for n, committed in own)
 
     def outcome(self, tally: Tally) -> Outcome | None:
         """What became of the presses up to this tally; None as long as that is open."""

@@ -14,9 +14,9 @@ from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.patch_stdout import patch_stdout
 from prompt_toolkit.styles import Style
 
-from cli.arguments import NAMES, Command, UsageError, how_fast, how_many, parse_command
+from cli.arguments import NAMES, Command, how_fast, how_many, parse_command
 from cli.commands import Commands
-from cli.exit_codes import ExitCode
+from cli.exit_codes import ExitCode, UsageError
 from cli.screen import Screen, spelled
 from cli.session import Session
 

@@ -11,7 +11,7 @@
 import msgspec
 from msgspec.structs import replace
 
-from cli.items import counted, kind_of, tally_max
+from cli.items import kind_of, tally_max
 
 Key = tuple[str, str]
 
@@ -81,11 +81,6 @@ class Tally(msgspec.Struct, frozen=True, omit_defaults=True):
 def key_of(item: str, tab: str) -> Key:
     """Whose tally a press on the item raises: one tab's (`tap`) or the whole visitor's (`once`, `clap`)."""
     return (item, tab if kind_of(item) == "tap" else "")
-
-
-def uncounted(tally: Tally, committed: int) -> int:
-    """What it will add to the item's count that the n a node has committed does not."""
-    return counted(tally.item, tally.n) - counted(tally.item, committed)
 
 
 def newest(one: Tally, other: Tally) -> Tally:

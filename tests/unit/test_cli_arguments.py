@@ -6,9 +6,10 @@ import random
 import pytest
 
 from cli.__main__ import main
-from cli.addresses import AddressError, Addresses, check_address
-from cli.arguments import Command, UsageError, parse_arguments, parse_command
-from cli.items import ItemError, check_item
+from cli.addresses import Addresses, check_address
+from cli.arguments import Command, parse_arguments, parse_command
+from cli.exit_codes import UsageError
+from cli.items import check_item
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,7 @@ def test_items_of_legal_form(item: str) -> None:
     ],
 )
 def test_items_of_no_legal_form(item: str) -> None:
-    with pytest.raises(ItemError):
+    with pytest.raises(UsageError):
         check_item(item)
 
 
@@ -142,5 +143,5 @@ def test_waits_are_jittered_from_zero_and_grow_to_a_limit() -> None:
 
 def test_an_address_without_scheme_is_http() -> None:
     assert check_address("localhost:8080") == "http://localhost:8080"
-    with pytest.raises(AddressError):
+    with pytest.raises(UsageError):
         check_address("")
