@@ -11,6 +11,9 @@ SOON_S: Final = 3.0
 # A reconnect: 5 s to notice, half a second of jitter, and a busy machine.
 BACK_WITHIN_S: Final = 10.0
 
+# Run before a page's own script. A retry waits for a random part of its delay; now for a thousand times all of it.
+NEVER_RETRIES: Final = "Math.random = () => 1000;"
+
 _LIVE: Final = re.compile(r"Live on (\w+)")
 
 
@@ -46,6 +49,21 @@ class Tab:
 
     async def count(self, item: str) -> int:
         return int((await self.form(item).locator(".count").inner_text()).replace(",", ""))
+
+    async def record_counts(self, item: str) -> None:
+        """Every number that is shown from now on, for `recorded_counts`."""
+        count = self.form(item).locator(".count")
+        await count.evaluate(
+            """(count) => {
+                window.recorded = [Number(count.textContent)];
+                new MutationObserver(() => recorded.push(Number(count.textContent)))
+                    .observe(count, { childList: true, characterData: true, subtree: true });
+            }"""
+        )
+
+    async def recorded_counts(self) -> list[int]:
+        counts: list[int] = await self.page.evaluate("window.recorded")
+        return counts
 
     @property
     def status(self) -> Locator:

@@ -5,11 +5,17 @@ import time
 import pytest
 from playwright.async_api import WebSocketRoute, expect
 
+from tests.browser.person import NEVER_RETRIES
 from tests.browser.site import Site
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+# A browser without windows never hides a page by itself.
+LOOK = """(hidden) => {
+    Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });
+    document.dispatchEvent(new Event('visibilitychange'));
+}"""
 PERSISTED = "addEventListener('pageshow', (event) => { window.wasCached = event.persisted; });"
 
 
@@ -48,6 +54,28 @@ async def test_a_close_that_is_not_final_is_tried_again(calm_site: Site) -> None
     await tab.open(is_live=False)
     await tab.wait_until_live(10)
     assert dialled == 3
+
+
+async def test_a_page_looked_at_again_is_live_at_once(calm_site: Site) -> None:
+    """It would not have tried again by itself for long."""
+    tab = await (await calm_site.meet()).new_tab()
+    await tab.page.add_init_script(NEVER_RETRIES)
+    dialled = 0
+
+    async def overload_once(route: WebSocketRoute) -> None:
+        nonlocal dialled
+        dialled += 1
+        await (route.close(code=4004) if dialled == 1 else _connect(route))
+
+    await tab.page.route_web_socket("**/live", overload_once)
+    await tab.open(is_live=False)
+    await tab.wait_until_offline()
+    await tab.page.evaluate(LOOK, True)
+    await tab.wait_until_offline()
+    assert dialled == 1
+    await tab.page.evaluate(LOOK, False)
+    await tab.wait_until_live(1)
+    assert dialled == 2
 
 
 async def _connect(route: WebSocketRoute) -> None:
