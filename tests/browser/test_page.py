@@ -79,3 +79,61 @@ async def test_a_poorer_browser_presses_all_the_same(calm_site: Site, name: str,
         await tab.assert_liked(item, liked)
         await tab.assert_saved()
     await calm_site.cluster.assert_converged(item, 1)
+
+
+# Every text's contrast with what is behind it, by WCAG 2.2: with the worst colour of a radial gradient, and with
+# the last of a linear one, where texts are.
+CONTRASTS = """() => {
+    const numbersIn = (text) => text.match(/\\d+/g).map(Number);
+    const coloursOf = (style) => [...style.matchAll(/rgb\\([^)]*\\)/g)].map(([colour]) => numbersIn(colour));
+    const light = ([r, g, b]) => [r, g, b]
+        .map((each) => each / 255)
+        .map((each) => (each <= 0.04045 ? each / 12.92 : ((each + 0.055) / 1.055) ** 2.4))
+        .reduce((sum, each, index) => sum + each * [0.2126, 0.7152, 0.0722][index], 0);
+    const contrast = (a, b) => (Math.max(light(a), light(b)) + 0.05) / (Math.min(light(a), light(b)) + 0.05);
+    const behind = (element) => {
+        const { backgroundColor, backgroundImage } = getComputedStyle(element);
+        const isLinear = backgroundImage.startsWith("linear");
+        const colours = coloursOf(backgroundColor + backgroundImage).slice(isLinear ? -1 : 0);
+        return colours.length ? colours : behind(element.parentElement);
+    };
+    const worst = [];
+    for (const element of document.querySelectorAll("body *")) {
+        const text = [...element.childNodes].map((node) => (node instanceof Text ? node.data.trim() : "")).join("");
+        if (!text || !element.checkVisibility()) continue;
+        const [colour] = coloursOf(getComputedStyle(element).color);
+        worst.push([text, Math.min(...behind(element).map((each) => contrast(colour, each)))]);
+    }
+    return worst;
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_every_text_is_readable(calm_site: Site, scheme: str) -> None:
+    tab = await (await calm_site.meet(color_scheme=scheme, reduced_motion="reduce")).open()
+    for item in ("tap:home", "once:article", "clap:talk"):
+        await tab.press(item)
+    await tab.assert_saved()
+    contrasts: list[tuple[str, float]] = await tab.page.evaluate(CONTRASTS)
+    await tab.page.context.set_offline(True)
+    await tab.press("tap:home")
+    await tab.assert_waiting_some()
+    contrasts += await tab.page.evaluate(CONTRASTS)
+    assert len(contrasts) > 40
+    assert [(text, round(each, 2)) for text, each in contrasts if each < 4.5] == []
+
+
+async def test_the_page_is_light_or_dark_as_the_device_is(calm_site: Site) -> None:
+    """From the first frame: the browser knows before any style has come, and no script has a say."""
+    grounds = []
+    for scheme in ("light", "dark"):
+        tab = await (await calm_site.meet(color_scheme=scheme, java_script_enabled=False)).new_tab()
+        await tab.open(is_live=False)
+        await expect(tab.page.locator('head meta[name="color-scheme"]')).to_have_attribute("content", "light dark")
+        red, green, blue = await tab.page.locator("body").evaluate(
+            "(body) => getComputedStyle(body).backgroundColor.match(/\\d+/g).map(Number)"
+        )
+        grounds.append((red + green + blue) / 3)
+    light, dark = grounds
+    assert light > 200
+    assert dark < 50
