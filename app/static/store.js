@@ -7,10 +7,13 @@
  * 2. Taps are one entry per item and tab, written at once by their own tab; any tab may send and remove them.
  *    A tab whose entry was removed too early writes it again (`presser.js`).
  * 3. The token is a cookie, so that the page works without a script too; written only for a press.
- * 4. Where storage is forbidden, everything lives as long as the page.
+ * 4. Without a token the visitor is lost (some browsers keep a script's cookies for a week): of what is stored,
+ *    only what was not saved is the next one's to press.
+ * 5. Where storage is forbidden, everything lives as long as the page.
  */
 
 import { belongsToVisitor } from "./items.js";
+import { inherited } from "./tally.js";
 
 /** @typedef {import("./tally.js").Kept} Kept */
 /** @typedef {{item: string, tab: string, kept: Kept | null}} Entry */
@@ -21,17 +24,6 @@ const COOKIE = "like_token";
 const COOKIE_SECONDS = 400 * 24 * 3600;
 
 const keyOf = (/** @type {string} */ item, /** @type {string} */ tab) => `${PREFIX}${item} ${tab}`;
-
-/**
- * @param {string} key
- * @param {string | null} text
- * @returns {Entry | null} null if it is not ours; `kept` is null if it was removed or is not readable
- */
-function entryOf(key, text) {
-  if (!key.startsWith(PREFIX)) return null;
-  const [item, tab] = key.slice(PREFIX.length).split(" ");
-  return { item, tab, kept: keptOf(text) };
-}
 
 /** @param {string | null} text @returns {Kept | null} */
 function keptOf(text) {
@@ -82,19 +74,21 @@ export class Store {
       this.#shelf = durable();
       this.isDurable = true;
     } catch {
-      // Rule 4: the page says so next to what waits.
+      // Rule 5: the page says so next to what waits.
     }
-    if (!this.token) this.#dropSavedTallies();
+    this.#token = this.token; // An open page's visitor is not lost with the cookie.
   }
 
   /**
-   * The cookie is lost and the storage is not (some browsers keep a script's cookies for a week): what an earlier
-   * visitor has saved would be pressed once more, for the next one.
+   * @param {string} key
+   * @param {string | null} text
+   * @returns {Entry | null} null if it is not ours; `kept` is null if it was removed or is not readable
    */
-  #dropSavedTallies() {
-    for (const { item, tab, kept } of this.entries()) {
-      if (belongsToVisitor(item) && (kept?.saved ?? 0) > 0) this.#shelf.removeItem(keyOf(item, tab));
-    }
+  #entryOf(key, text) {
+    if (!key.startsWith(PREFIX)) return null;
+    const [item, tab] = key.slice(PREFIX.length).split(" ");
+    const kept = keptOf(text);
+    return { item, tab, kept: kept && !this.token ? inherited(item, kept) : kept }; // Rule 4.
   }
 
   /**
@@ -103,7 +97,7 @@ export class Store {
    */
   listen(on) {
     window.addEventListener("storage", (event) => {
-      const entry = event.key === null ? null : entryOf(event.key, event.newValue);
+      const entry = event.key === null ? null : this.#entryOf(event.key, event.newValue);
       if (entry) on.entry(entry);
     });
     this.#channel = new BroadcastChannel("like");
@@ -113,7 +107,7 @@ export class Store {
   /** @returns {Entry[]} */
   entries() {
     return this.#shelf.keys().flatMap((key) => {
-      const entry = entryOf(key, this.#shelf.getItem(key));
+      const entry = this.#entryOf(key, this.#shelf.getItem(key));
       return entry?.kept ? [entry] : [];
     });
   }
@@ -128,7 +122,7 @@ export class Store {
   change(item, tab, change) {
     const key = keyOf(item, tab);
     const run = () => {
-      const kept = change(keptOf(this.#shelf.getItem(key)));
+      const kept = change(this.#entryOf(key, this.#shelf.getItem(key))?.kept ?? null);
       const isDone = kept.n === 0 || (!belongsToVisitor(item) && kept.saved >= kept.n);
       this.#write(key, isDone ? null : JSON.stringify(kept));
     };
@@ -166,6 +160,13 @@ export class Store {
     const seconds = token ? COOKIE_SECONDS : 0;
     const secure = location.protocol === "https:" ? "; Secure" : "";
     document.cookie = `${COOKIE}=${token}; Path=/; Max-Age=${seconds}; SameSite=Lax${secure}`;
+  }
+
+  /** A new visitor begins, and takes over what rule 4 leaves to them. Before their token is set, under the lock. */
+  inherit() {
+    for (const { item, tab, kept } of this.entries()) {
+      this.#write(keyOf(item, tab), kept && kept.n > 0 ? JSON.stringify(kept) : null);
+    }
   }
 
   /** @param {string} token */

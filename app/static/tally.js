@@ -99,6 +99,20 @@ export function answered(item, kept, answer) {
   return settled({ ...known, saved: Math.max(known.saved, answer.n) });
 }
 
+/**
+ * Its visitor is lost, and the next one begins: what is saved stays the lost one's, the rest is the next one's to
+ * press. A like that was saved can be neither taken back any more nor given twice.
+ * @param {string} item
+ * @param {Kept} kept
+ * @returns {Kept}
+ */
+export function inherited(item, kept) {
+  if (kindOf(item) !== "once") return { ...kept, n: kept.n - kept.saved, saved: 0 };
+  if (kept.saved === 0 && kept.choice !== null) return kept;
+  const isLike = kept.choice === true && !isOdd(kept.saved);
+  return { ...learned(kept.gen, isLike ? 1 : 0), choice: isLike || null };
+}
+
 /** What one page knows of a tally, on top of what is kept. */
 export class Tally {
   /** How much of it the last count includes. */

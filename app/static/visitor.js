@@ -29,7 +29,7 @@ export class Visitor {
   #isRenewed = false;
 
   /**
-   * @param {Pick<import("./store.js").Store, "token" | "locked" | "tellToken" | "forget">} store
+   * @param {Pick<import("./store.js").Store, "token" | "locked" | "inherit" | "tellToken" | "forget">} store
    * @param {(message: Message) => void} send
    */
   constructor(store, send) {
@@ -94,6 +94,7 @@ export class Visitor {
   #takeLocked() {
     if (this.isReady || this.#asked.length > 0 || !this.#fresh) return;
     const stored = this.store.token || this.#token;
+    if (!stored) this.store.inherit();
     this.#token = stored || this.#fresh;
     this.store.token = this.#token;
     // Once a hello was answered, the connection is no longer its fresh token's.

@@ -15,6 +15,7 @@
     store = {
       token: "",
       locked: async (run) => run(),
+      inherit() {},
       tellToken() {},
       forget: () => stored.clear(),
       change: (item, tab, change) => {

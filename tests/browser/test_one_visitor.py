@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import WebSocketRoute, expect
 
 from tests.browser.site import Site
 
@@ -89,3 +89,67 @@ async def test_who_lost_the_cookie_does_not_like_again_unasked(calm_site: Site, 
     await other.press("tap:home")
     await other.assert_saved()
     await calm_site.cluster.assert_converged(item, 1)
+
+
+async def test_who_lost_the_cookie_presses_once_what_was_not_saved(calm_site: Site, name: str) -> None:
+    tap, clap, liked, taken_back = f"tap:{name}", f"clap:{name}", f"once:{name}/liked", f"once:{name}/taken-back"
+    person = await calm_site.meet()
+    tabs = {item: await person.open(item) for item in (tap, clap, liked, taken_back)}
+    for item, times in ((tap, 3), (clap, 3), (taken_back, 1)):
+        await tabs[item].press_fast(item, times)
+        await tabs[item].assert_saved()
+    await person.context.set_offline(True)
+    for tab in tabs.values():
+        await tab.wait_until_offline()
+    for item, times in ((tap, 2), (clap, 2), (liked, 1), (taken_back, 1)):
+        await tabs[item].press_fast(item, times)
+        await tabs[item].page.evaluate("navigator.locks.request('like', () => {})")  # They are stored.
+        await tabs[item].close()
+    await person.context.clear_cookies()
+    await person.context.set_offline(False)
+
+    for _ in range(2):
+        tab = await person.open("tap:elsewhere")
+        await tab.press("tap:elsewhere")
+        await tab.assert_saved()
+        await tab.close()
+        # A like that was saved cannot be taken back by somebody else.
+        for item, count in ((tap, 5), (clap, 5), (liked, 1), (taken_back, 1)):
+            await calm_site.cluster.assert_converged(item, count)
+
+
+async def test_taps_of_a_lost_visitor_are_not_those_of_the_next_one(calm_site: Site, name: str) -> None:
+    """Their tab is still open when another one becomes a new visitor's, and it hears of the taps before that."""
+    item = f"tap:{name}"
+    person = await calm_site.meet()
+    first = await person.new_tab()
+    routes: list[WebSocketRoute] = []
+    is_down = False
+
+    async def pass_on(route: WebSocketRoute) -> None:
+        routes.append(route)
+        if is_down:
+            await route.close(code=4004)
+        else:
+            route.connect_to_server()
+
+    await first.page.route_web_socket("**/live", pass_on)
+    await first.open(item)
+    await first.press(item, 3)
+    await first.assert_saved()
+    await person.context.clear_cookies()
+    second = await person.open(f"{item}/elsewhere")
+    is_down = True
+    await routes[-1].close(code=4004)
+    await first.press(item, 2)
+    await first.assert_waiting(2)
+
+    await second.press(f"{item}/elsewhere")
+    await calm_site.cluster.assert_converged(item, 5, within_s=5)
+    is_down = False
+    await first.page.evaluate("dispatchEvent(new Event('online'))")
+    await first.wait_until_live()
+    await first.press(item)
+    await first.assert_saved()
+    await calm_site.cluster.assert_converged(item, 6)
+    assert len(await person.tokens()) == 1

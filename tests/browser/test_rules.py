@@ -243,6 +243,34 @@ async def test_a_refused_token_is_forgotten_with_all_it_pressed(run: Run) -> Non
     assert await run(lines) == [0, True, [], "fresh", [[0, 1]]]
 
 
+@pytest.mark.parametrize(
+    ("item", "left", "inherited"),
+    [
+        ("tap:a", "5, 3, null", [2, 0, None]),
+        ("tap:a", "2, 0, null", [2, 0, None]),
+        ("clap:a", "5, 3, null", [2, 0, None]),
+        ("clap:a", "3, 3, null", [0, 0, None]),
+        ("once:a", "1, 0, true", [1, 0, True]),
+        ("once:a", "2, 0, false", [2, 0, False]),
+        ("once:a", "3, 2, true", [1, 0, True]),
+        ("once:a", "1, 1, null", [0, 0, None]),
+        ("once:a", "1, 0, null", [0, 0, None]),
+        # The lost visitor's like still counts: it cannot be taken back, and is not given twice.
+        ("once:a", "2, 1, false", [0, 0, None]),
+        ("once:a", "3, 1, true", [0, 0, None]),
+    ],
+)
+async def test_the_next_visitor_inherits_what_the_lost_one_has_not_saved(
+    run: Run, item: str, left: str, inherited: list[object]
+) -> None:
+    lines = f"""
+        const [n, saved, choice] = [{left}];
+        const kept = tally.inherited("{item}", {{ gen: 4, n, saved, choice }});
+        return [kept.gen, kept.n, kept.saved, kept.choice];
+    """
+    assert await run(lines) == [4, *inherited]
+
+
 async def test_a_token_of_another_tab_is_said_hello_with(run: Run) -> None:
     lines = """
         const page = await lab("once:a");
