@@ -90,7 +90,7 @@ export class Presser {
       const isNew = !this.tallies.has(item, tab);
       const tally = this.tallies.get(item, tab);
       tally.kept = merge(kept, tally.kept);
-      if (isNew) tally.committed = kept.saved;
+      if (isNew) Object.assign(tally, { committed: kept.saved, isForeign: !belongsToVisitor(item) });
     }
     if (this.tallies.waiting > 0) this.#send();
     this.onChange();

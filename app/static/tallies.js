@@ -57,9 +57,9 @@ export class Tallies {
     return [...this.#byKey.values()];
   }
 
-  /** @param {string} item */
+  /** What this page shows as pressed here. @param {string} item */
   #of(item) {
-    return this.all.filter((tally) => tally.item === item);
+    return this.all.filter((tally) => tally.item === item && !tally.isForeign);
   }
 
   /** How much of an item's count is this page's own. @param {string} item */

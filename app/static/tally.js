@@ -119,6 +119,8 @@ export class Tally {
   committed = 0;
   /** n as heard from a node rather than pressed in this browser: not ours to call saved or waiting. */
   learned = 0;
+  /** Taps of another tab: sent for it, but shown only once a node counts them, as anybody's. */
+  isForeign = false;
   /** @type {Wish} presses that wait for the lock before they raise n */
   wish = { presses: 0, liked: false };
   /** The largest target sent on this connection. */

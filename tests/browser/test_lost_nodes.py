@@ -1,5 +1,7 @@
 """A node dies, hangs or leaves under an open page: people go on pressing."""
 
+import asyncio
+
 from tests.browser.person import BACK_WITHIN_S
 from tests.browser.site import Site
 
@@ -50,6 +52,21 @@ async def test_a_leaving_node_sends_its_tab_elsewhere(site: Site) -> None:
     await tab.wait_until_on_another_node(serving.name)
     await tab.assert_saved()
     await site.cluster.assert_converged("tap:home", 2)
+
+
+async def test_a_second_tab_shows_no_press_twice_while_nothing_can_be_saved(site: Site) -> None:
+    """It sends the first one's unsaved taps too, and the counts it hears include them already."""
+    for node in site.nodes[1:]:
+        await node.kill()
+    person = await site.meet()
+    first, second = await person.open(), await person.open()
+    await second.record_counts("tap:home")
+    for _ in range(25):
+        await first.press("tap:home")
+        await asyncio.sleep(0.1)
+    await second.assert_shows("tap:home", 25)
+    seen = await second.recorded_counts()
+    assert seen == sorted(seen)
 
 
 async def test_what_one_node_alone_has_is_not_called_saved(site: Site) -> None:

@@ -293,6 +293,21 @@ async def test_a_next_page_sends_what_the_last_one_could_not(run: Run) -> None:
     assert await run(lines) == [[2, 2], [[0, 2]]]
 
 
+async def test_taps_of_another_tab_are_sent_and_shown_by_nobody_but_the_node(run: Run) -> None:
+    lines = """
+        const other = await lab("tap:a");
+        await other.connect(); await other.press(); await other.press();
+        const page = await lab("tap:a", { count: 1 });
+        const seen = [page.shown];
+        await page.connect(); seen.push(page.shown, page.pressed);
+        await page.hear({ type: "counts", counts: { "tap:a": 2 } }); seen.push(page.shown);
+        await page.press(); seen.push(page.shown);
+        await page.hear({ type: "pressed", id: page.lastId, n: 2, count: 2, copies: 0 }); seen.push(page.shown);
+        return seen;
+    """
+    assert await run(lines) == [1, 1, [[0, 2]], 2, 3, 3]
+
+
 async def test_retries_are_spread_and_never_more_than_10_s_apart(run: Run) -> None:
     lines = """
         const delays = (random) => [0, 1, 2, 3, 4, 5, 99].map((attempt) => timing.retryDelay(attempt, random));
