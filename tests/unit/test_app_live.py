@@ -101,12 +101,23 @@ BAD_MESSAGES = [
     '{"type":"watch","items":"tap:home"}',
     '{"type":"watch","items":[null]}',
     '{"type":"hello","token":{}}',
-    '{"type":"ping","deep":' + "[" * 2000 + "]" * 2000 + "}",
+    '{"type":"press","item":' + "[" * 2000 + "]" * 2000 + "}",
     '{"type":"hello","tab":"\\ud800"}',
     '{"type":"ping"}{"type":"ping"}',
     '{"type":"ping",}',
     "\x00",
 ]
+
+
+async def test_depth_in_a_field_that_nobody_reads_harms_nobody(site: Site) -> None:
+    """Python 3.12 and later nest deeper than 3.11 before they refuse."""
+    browser = await site.browser()
+    await browser.hear("hello")
+    await browser.socket.send_str('{"type":"ping","deep":' + "[" * 2000 + "]" * 2000 + "}")
+    answer = await browser.hear()
+    assert answer["type"] == "pong" or answer["code"] == "bad_message"
+    await browser.say(type="ping")
+    await browser.hear("pong")
 
 
 @pytest.mark.parametrize("text", BAD_MESSAGES)
