@@ -1,4 +1,4 @@
-"""Visitors and their tokens, and the actors that follow from a visitor and a tab (DESIGN.md section 3).
+"""Visitors and their tokens, and the actors that follow from a visitor and a tab (docs/design.md).
 
 A token is the visitor's 10 random bytes, signed. It says nothing else, does not expire, and is stored nowhere.
 

@@ -1,4 +1,4 @@
-"""The browser protocol's messages, version 1 (DESIGN.md section 5): the only module that knows their fields.
+"""The browser protocol's messages, version 1 (docs/protocol.md): the only module that knows their fields.
 
 1. One JSON object per frame, tagged by `type`; fields not named here are ignored.
 2. Whatever a client sends, `decode` returns a message or raises `MessageError`, and nothing else.

@@ -6,8 +6,8 @@ Both speak HTTP and WebSocket only and import nothing of the node. The way of on
     session       keeps one conversation going with any node of the cluster
     presses       this run's tallies, in memory and, before they are sent, in …
     state         the file that outlives the run
-    tally         pure: the presser owns its number (DESIGN.md section 3)
-    conversation  what to send on this connection, and what an answer means (section 5)
+    tally         pure: the presser owns its number (docs/design.md)
+    conversation  what to send on this connection, and what an answer means
     connection    the WebSocket itself
     screen, prompt  what the person sees
 """

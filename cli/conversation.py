@@ -1,4 +1,4 @@
-"""One conversation with one node, from connect to close (DESIGN.md section 5). It has no socket and no clock.
+"""One conversation with one node, from connect to close (docs/protocol.md). It has no socket and no clock.
 
 `session` feeds it every frame (`receive`) and asks what to send (`frames_to_send`). It notes in `presses` and
 `counts`, which live on, what the node says; what this node was sent and what it answered is forgotten with it.
@@ -25,7 +25,7 @@ from cli.tally import Key, Tally, key_of
 MINE_WAIT_S: Final = 1.0
 # A node that does not say when is asked again after this.
 RETRY_AFTER_S: Final = 1.0
-# From then on it is the node that is right about the generation (section 5, `behind`).
+# From then on it is the node that is right about the generation (docs/protocol.md, `behind`).
 BEHIND_ANSWERS_MAX: Final = 15
 # A node closes a connection from which nothing comes, however much it has to say itself (4003).
 PING_AFTER_S: Final = 30.0

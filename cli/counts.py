@@ -1,7 +1,7 @@
 """What the person is shown of an item's count. Pure.
 
 Within one connection every count is the truth. After a reconnect the next node may be a moment behind: a lower
-count is then held back for up to `HOLD_BACK_S`, so that a number does not jump down and up again (section 5).
+count is then held back for up to `HOLD_BACK_S`, so that a number does not jump down and up again.
 """
 
 from collections.abc import Mapping

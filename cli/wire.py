@@ -1,4 +1,4 @@
-"""The frames of the browser protocol, version 1 (DESIGN.md section 5), as the client sees them.
+"""The frames of the browser protocol, version 1 (docs/protocol.md), as the client sees them.
 
 The only module that knows their fields. A frame of an unknown type is none of this client's business and is
 skipped; a known one with wrong fields is the node's mistake (`WireError`). Among the skipped is `pong`: that a

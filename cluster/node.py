@@ -244,7 +244,7 @@ class Node:
     def _beat(self) -> None:
         """Every half second: are we ready by now, and do the peers know how we are?"""
         now = self._loop.time()
-        if self._peering.replica.is_answered(now, LONELY_S):
+        if self._peering.is_answered(LONELY_S):
             self._answered_at = now
         elif now - self._answered_at >= LONELY_S:
             self._ready.set()

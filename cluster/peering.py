@@ -123,6 +123,12 @@ class Peering:
         """Whether another node is configured, learned or linked."""
         return self._membership.knows_others or self.has_links
 
+    def is_answered(self, within_s: float) -> bool:
+        """Whether a peer has just opened a link, or moved on with an answer that we wait for."""
+        now = self._loop.time()
+        pulls = (session.pull for session in self.replica.open_sessions().values())
+        return any(pull is not None and now - pull.moved_at < within_s for pull in pulls)
+
     def status(self) -> list[NodeStatus]:
         configured = {address: self._membership.origins.get(address) for address in self._membership.static_others}
         return self._roster.status(self.replica, configured, self._loop.time())

@@ -258,11 +258,6 @@ class Replica:
         for link in self.open_sessions():
             self._send(link, message)
 
-    def is_answered(self, now: float, within_s: float) -> bool:
-        """Whether a peer has just opened a link, or moved on with an answer that we wait for."""
-        pulls = (session.pull for session in self.open_sessions().values())
-        return any(pull is not None and now - pull.moved_at < within_s for pull in pulls)
-
     # -- what goes out
 
     def _flush_joined(self, now: float) -> None:

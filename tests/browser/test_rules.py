@@ -1,4 +1,4 @@
-"""The rules the script keeps, one by one, without a node: DESIGN.md section 5, last paragraph.
+"""The rules the script keeps, one by one, without a node: "What a page does" in docs/protocol.md.
 
 Each test runs a few lines in the browser against `lab.js`, and looks at what they return.
 """

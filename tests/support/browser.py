@@ -1,4 +1,4 @@
-"""A WebSocket client that speaks the browser protocol (DESIGN.md section 5), one connection long.
+"""A WebSocket client that speaks the browser protocol (docs/protocol.md), one connection long.
 
 It owns its numbers as a page does: a press raises the own tally before it is sent, and the target is absolute.
 What the node sends is kept: the last `counts` and `mine`, every `pressed`, every error, and why it closed.

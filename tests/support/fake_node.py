@@ -1,4 +1,4 @@
-"""Nodes that speak the browser protocol (DESIGN.md section 5) over dicts, inside the test's own process.
+"""Nodes that speak the browser protocol (docs/protocol.md) over dicts, inside the test's own process.
 
 A `FakeCluster` holds the tallies; its `FakeNode`s are HTTP servers over it, and do what a test tells them: stay
 silent, keep answers back, refuse, leave. They are as strict as a node where a client could be wrong: a press

@@ -14,7 +14,7 @@ from tests.support.ports import free_port
 from tests.support.process import Process
 from tests.support.waiting import wait_for
 
-# A node has 10 s from SIGTERM to its end (DESIGN.md, the item 4); the rest is for a busy machine.
+# A node has 10 s from SIGTERM to its end (docs/operations.md).
 STOP_WITHIN_S: Final = 10.0
 READY_WITHIN_S: Final = 20.0
 

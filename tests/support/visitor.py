@@ -1,6 +1,6 @@
 """A person with a page open: presses until they are acknowledged, over as many connections as it takes.
 
-It keeps to what DESIGN.md section 5 asks of a page: it owns its number and sends it again after every reconnect,
+It keeps to what docs/protocol.md asks of a page: it owns its number and sends it again after every reconnect,
 gives a connection 5 s to say hello, asks a silent one for a pong, waits with full jitter between tries, and follows
 a `leaving`. Its presses go to one item, from one tab.
 """

@@ -13,7 +13,10 @@ from hypothesis import settings
 
 from app.main import build_app, build_tools
 from tests.unit.fakes import FakeEngine
+from tests.unit.ledgers import ledger, reopen
 from tests.unit.sites import Site, make_settings
+
+__all__ = ["ledger", "reopen"]  # fixtures made elsewhere
 
 # A busy machine must not fail a property that holds.
 settings.register_profile("unhurried", deadline=None)

@@ -16,7 +16,7 @@ from app.pages import NOTICES
 from app.refusals import REFUSALS
 from app.visitors import Tokens, actor_of
 from tests.unit.sites import Site
-from tests.unit.test_app_live import BAD_ITEMS
+from tests.unit.test_app_live_refusals import BAD_ITEMS
 
 VISITOR = b"0123456789"
 MakeSite = Callable[..., Awaitable[Site]]
