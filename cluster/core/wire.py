@@ -5,7 +5,7 @@ The only module that knows the peers' wire format. `docs/protocol.md` lists the 
 1. A message begins with its number; further elements of later versions are ignored, for a message goes no further.
 2. A row is relayed, so nothing of it may be dropped: what later versions append to a row travels in its last
    element, `ext`, a byte string that holds the appended fields as MessagePack (R15).
-3. Items and origins of a block are named once and then by index: a press costs about 30 bytes.
+3. Items and origins of a block are named once and then by index: ten presses take 32 bytes each at most.
 4. What cannot be decoded raises `MalformedError`: the sender's fault, and the link closes (R13). So does a head or
    range out of bounds, which no ledger could store. A row out of bounds is the merge's business.
 """

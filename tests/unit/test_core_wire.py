@@ -171,6 +171,13 @@ def test_the_largest_legal_page_fits_into_a_message() -> None:
     assert decode(encode(message)) == message
 
 
+@pytest.mark.parametrize(("rows", "bytes_each"), [(1, 79), (10, 32)])
+def test_a_push_takes_so_many_bytes_a_press_and_no_more(rows: int, bytes_each: int) -> None:
+    """The figures of docs/decisions/0004-the-peers-wire.md."""
+    block = pack(row(3, seq=number, who=number) for number in range(1, rows + 1))
+    assert len(encode(Push(HERE, 0, rows, block))) <= rows * bytes_each
+
+
 def test_pages_are_cut_at_a_thousand_rows() -> None:
     rows = [row(1)] * 2500
     assert [len(page) for page in pages(rows)] == [1000, 1000, 500]
