@@ -82,11 +82,11 @@ class Ledger:
                 with self._transaction():
                     ids, held = self._held(keys_of(offers))
                     changes = merge(held, offers, self.heads, origin=origin, allowances=allowances)
-                    self._write(changes, ids)
+                    seqs = self._write(changes, ids)
             except BadRowError as error:
                 self._drop(error)
         self.heads.update(changes.heads)
-        self._note_seqs(changes.rows.values())
+        self.seqs.update((origin, max(seq, self.seqs.get(origin, 0))) for origin, seq in seqs.items())
         return changes
 
     def _held(self, keys: Iterable[Key]) -> tuple[dict[str, int], Held]:
@@ -128,7 +128,8 @@ class Ledger:
             raise BadRowError(item_id, actor, fault)
         return row
 
-    def _write(self, changes: Changes, ids: dict[str, int]) -> None:
+    def _write(self, changes: Changes, ids: dict[str, int]) -> dict[bytes, int]:
+        """Write it all; the highest seq written of each origin."""
         for item, sums in changes.items.items():
             values = (sums.gen, sums.count, sums.rows, sums.digest.to_bytes(16, "big"))
             if ids[item]:
@@ -138,7 +139,7 @@ class Ledger:
             else:
                 self._db.execute("INSERT INTO items VALUES (NULL, ?, ?, ?, ?, ?)", (item, *values))
                 ids[item] = self._db.last_insert_rowid()
-        self._write_origins(changes)
+        seqs = self._write_origins(changes)
         self._db.executemany(
             "INSERT OR REPLACE INTO tallies VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
@@ -146,8 +147,9 @@ class Ledger:
                 for row in changes.rows.values()
             ),
         )
+        return seqs
 
-    def _write_origins(self, changes: Changes) -> None:
+    def _write_origins(self, changes: Changes) -> dict[bytes, int]:
         seqs: dict[bytes, int] = dict.fromkeys(changes.heads, 0)
         for row in changes.rows.values():
             seqs[row.origin] = max(row.seq, seqs.get(row.origin, 0))
@@ -161,11 +163,7 @@ class Ledger:
             if origin not in self._origin_ids:
                 number = self._db.last_insert_rowid()
                 self._origin_ids[origin], self._origins[number] = number, origin
-
-    def _note_seqs(self, rows: Iterable[Row]) -> None:
-        for row in rows:
-            if row.seq > self.seqs.get(row.origin, 0):
-                self.seqs[row.origin] = row.seq
+        return seqs
 
     def _drop(self, bad: BadRowError) -> None:
         """Delete a row that the disk has spoilt, so that the next start pulls it again (R13)."""

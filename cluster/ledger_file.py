@@ -14,10 +14,10 @@ from typing import IO, Final
 
 import apsw
 
+from cluster.core.link import LEDGER_LENGTH
 from cluster.surface import StartError
 
 FILE_NAME: Final = "ledger.db"
-LEDGER_ID_LENGTH: Final = 16
 SCHEMA_VERSION: Final = 1
 SCHEMA: Final = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
@@ -81,7 +81,7 @@ def _prepare(db: apsw.Connection, path: Path) -> None:
     if version == 0:
         with db:
             db.execute(SCHEMA)
-            ledger_id = secrets.token_bytes(LEDGER_ID_LENGTH)
+            ledger_id = secrets.token_bytes(LEDGER_LENGTH)
             db.execute("INSERT INTO meta VALUES ('ledger_id', ?)", (ledger_id,))
             db.pragma("user_version", SCHEMA_VERSION)
 

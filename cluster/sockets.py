@@ -31,7 +31,6 @@ class Socket:
         self.address = address
         self.end_code = "lost"
         self.end_reason = "the connection ended"
-        self.dropped = 0
         self._ws = ws
         self._abort = abort
         self._queue: deque[bytes] = deque()
@@ -49,7 +48,6 @@ class Socket:
         if self.is_closing:
             return
         if may_drop and self._queued > QUEUE_DROP_BYTES:
-            self.dropped += 1
             return
         self._queue.append(data)
         self._queued += len(data)

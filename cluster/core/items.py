@@ -28,7 +28,7 @@ ACTOR_LENGTH: Final = 16
 VISITOR_LENGTH: Final = 10
 
 _LARGEST: Final = {"tap": TALLY_MAX, "once": TALLY_MAX, "clap": CLAP_MAX}
-_FORM: Final = re.compile(r"([a-z]{1,16}):([A-Za-z0-9._~/@%-]{1,200})\Z", re.ASCII)
+_FORM: Final = re.compile(rf"([a-z]{{1,16}}):([A-Za-z0-9._~/@%-]{{1,{NAME_LENGTH_MAX}}})\Z", re.ASCII)
 
 
 def kind_of(item: str) -> str:

@@ -86,7 +86,7 @@ class Outcome(msgspec.Struct, frozen=True):
 class Changes(msgspec.Struct):
     """What a transaction changed: written as a whole, and only then told to anyone.
 
-    `own` are this run's rows from `own_start` on, to be pushed, also those that the table did not keep.
+    `own` are this run's rows, to be pushed, also those that the table did not keep.
     `gaps` and `bad_rows` name the links whose ranges began above our head, or held rows out of bounds.
     """
 
@@ -96,7 +96,6 @@ class Changes(msgspec.Struct):
     outcomes: list[Outcome]
     spent: dict[bytes, int]
     own: dict[Key, Row]
-    own_start: int
     gaps: set[int]
     bad_rows: dict[int, int]
     adopted: int = 0
@@ -153,7 +152,7 @@ class _Merging:
         self.heads = heads
         self.origin = origin
         self.allowances = allowances
-        self.changes = Changes({}, {}, {}, [], {}, {}, heads.get(origin, 0), set(), {})
+        self.changes = Changes({}, {}, {}, [], {}, {}, set(), {})
 
     def apply(self, offer: Offer) -> None:
         if isinstance(offer, Press):

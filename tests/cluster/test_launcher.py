@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 
 from cli.local_plan import Plan
+from tests.support.ports import is_free
 from tests.support.process import Process
 from tests.support.waiting import wait_for
 
@@ -146,16 +147,6 @@ def _free_entry_port(folder: Path) -> int:
         plan = Plan(choose.randrange(6_000, 14_000), folder)
         if all(is_free(port) for port in plan.ports()):
             return plan.port
-
-
-def is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def stat_mode(path: Path) -> int:

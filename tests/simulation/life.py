@@ -18,8 +18,7 @@ class Life:
     """A cluster with its fate."""
 
     def __init__(self, seed: int) -> None:
-        world_seed = seed
-        self.cluster = SimCluster(world_seed, nodes=4 + seed % 2, visitors=3)
+        self.cluster = SimCluster(seed, nodes=4 + seed % 2, visitors=3)
         self.world = self.cluster.world
         self.network = self.cluster.network
         self.backups: dict[str, Disk] = {}

@@ -23,7 +23,6 @@ class Visitor:
         self.tabs = [world.random.randbytes(6) for _ in range(tabs)]
         self.targets: dict[Key, int] = {}
         self.acknowledged: dict[Key, int] = {}
-        self.presses = self._make_press
 
     def press(self, item: str, tab: int = 0) -> Key:
         """The person presses once in this tab."""
@@ -43,7 +42,7 @@ class Visitor:
 
     def _send(self, key: Key, node: SimNode) -> None:
         target = self.targets[key]
-        press = self.presses(key)
+        press = self._make_press(key)
         world = self.world
         self._deliver(press, node, lambda outcome, copies: self._answered(key, outcome, copies))
         if world.chance(0.1):
@@ -60,8 +59,7 @@ class Visitor:
         owner = object()
 
         def arrive() -> None:
-            if node.is_up:
-                node.press(press, lambda outcome, copies: self._back(outcome, copies, reply), owner)
+            node.press(press, lambda outcome, copies: self._back(outcome, copies, reply), owner)
 
         world.after(world.between(0.001, 0.05), lambda: node.later(0.0, arrive) if node.is_up else None)
 
