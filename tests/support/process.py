@@ -40,6 +40,10 @@ class Process:
         """None while it runs; minus the signal's number where a signal ended it."""
         return self._child.poll()
 
+    def family(self) -> list[int]:
+        """The process ids of it and its children."""
+        return [self.pid, *map(int, Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split())]
+
     def signal(self, number: signal.Signals) -> None:
         if self.is_running:
             self._child.send_signal(number)

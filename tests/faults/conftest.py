@@ -1,0 +1,55 @@
+"""One lab for all rows, as long as it stays whole: starting three nodes costs seconds."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Final
+
+import pytest
+import pytest_asyncio
+
+from tests.faults.form import Form
+from tests.faults.lab import Fault, Lab, Seen
+
+FORM: Final = Form.from_environment()
+
+
+class Labs:
+    """The lab of this run, and a fresh one after a row that went wrong."""
+
+    def __init__(self, folders: pytest.TempPathFactory) -> None:
+        self.form = FORM
+        self.seen: list[Seen] = []
+        self._folders = folders
+        self._lab: Lab | None = None
+        self._open = AsyncExitStack()
+
+    async def run(self, fault: Fault) -> Seen:
+        """The row's outcome. Whatever was wrong with it, or raised, costs the lab."""
+        if self._lab is None:
+            self._lab = await self._open.enter_async_context(Lab(self._folders.mktemp("lab"), self.form))
+        lab = self._lab
+        try:
+            seen = await lab.run(fault)
+        except BaseException:
+            print(f"history: {lab.folder / fault.name}.jsonl, seed {self.form.seed}\n{lab.cluster.logs(60)}")
+            await self.close()
+            raise
+        if seen.is_good:
+            seen.history.unlink()
+        else:
+            print(lab.cluster.logs(60))
+            await self.close()
+        self.seen.append(seen)
+        return seen
+
+    async def close(self) -> None:
+        self._lab = None
+        await self._open.aclose()
+        self._open = AsyncExitStack()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def labs(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Labs]:
+    made = Labs(tmp_path_factory)
+    yield made
+    await made.close()

@@ -1,0 +1,260 @@
+"""Three nodes in namespaces of their own behind nginx, and one row of the matrix from first press to verdict.
+
+    node1 ─┐                          a supervisor restarts a node that fails, and nginx
+    node2 ─┼─ bridge ── nginx ── load
+    node3 ─┘
+
+1. A row begins with visitors, tabs and items of its own, and a history of its own.
+2. The fault is injected while they press. When it is healed they pause, and from that moment the cluster has
+   `HEALED_WITHIN_S` to acknowledge what was pressed and to hold the same tallies everywhere.
+3. A lab that a row has left in a bad state is thrown away; the next row gets a fresh one.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from tests.faults import checker
+from tests.faults.checker import Finding, Presses, Table
+from tests.faults.form import Form
+from tests.faults.history import HEALED, History
+from tests.faults.load import Load
+from tests.faults.tables import table_of
+from tests.support.cluster import Cluster
+from tests.support.disk_faults import DiskFaults, compile_library
+from tests.support.namespaces import EDGE, Network
+from tests.support.nginx import Nginx
+from tests.support.node import Node
+from tests.support.supervisor import Supervisor
+from tests.support.waiting import wait_for
+
+NODES: Final = ("node1", "node2", "node3")
+HEALED_WITHIN_S: Final = 10.0
+# A page that has lost its connection tries again within 10 s (full jitter, app/static/timing.js).
+SAVED_WITHIN_S: Final = 10.0
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One row of the matrix. `inject` returns, when all is healed, what was seen besides the figures."""
+
+    name: str
+    injected: str
+    expected: str
+    inject: Callable[["Lab"], Awaitable[str]]
+    # Texts in the ERROR lines and tracebacks that this fault is meant to cause.
+    trouble: tuple[str, ...] = ()
+    may_repair: bool = False
+
+
+@dataclass
+class Seen:
+    """What became of one row."""
+
+    fault: Fault
+    presses: Presses
+    findings: list[Finding]
+    said: str
+    converged_s: float
+    repairs: int | None
+    took_s: float
+    history: Path
+    trouble: list[str] = field(default_factory=list)
+
+    @property
+    def complaints(self) -> list[str]:
+        """Everything that must not be; repairs are for disks that were corrupted only."""
+        said = checker.named(self.findings) + [f"logged: {line}" for line in self.trouble]
+        if self.repairs and not self.fault.may_repair:
+            said.append(f"repaired: {self.repairs} rows, and no disk was corrupted")
+        return said
+
+    @property
+    def is_good(self) -> bool:
+        return not self.complaints
+
+    def __str__(self) -> str:
+        repairs = "" if self.repairs is None else f", {self.repairs} repairs"
+        return (
+            f"{self.fault.name}: {self.said}; {self.presses.acknowledged:,} presses acknowledged, "
+            f"longest outage of a visitor {self.presses.longest_outage_s:.1f} s, "
+            f"equal after {self.converged_s:.2f} s{repairs}, took {self.took_s:.1f} s"
+        )
+
+
+class Lab:
+    """`async with Lab(folder, form) as lab: seen = await lab.run(fault)`."""
+
+    load: Load
+    nginx: Nginx
+    cluster: Cluster
+    supervisor: Supervisor
+
+    def __init__(self, folder: Path, form: Form) -> None:
+        self.folder = folder
+        self.form = form
+        self.random = random.Random(form.seed)
+        self.network = Network(NODES)
+        self.disks: dict[str, DiskFaults] = {}
+        self._open = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            await self._open.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._open.aclose()
+
+    async def _start(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._open.enter_context(self.network)
+        library = compile_library(self.folder)
+        settings = {"LIKE_PRESS_RATE": "0", "LIKE_PRESS_BURST": "0"}
+        cluster = Cluster(self.folder, place_of=self.network.place, **settings)
+        self.cluster = await self._open.enter_async_context(cluster)
+        for node in [self.cluster.new_node() for _ in NODES]:
+            self.disks[node.name] = DiskFaults(library, self.folder / f"{node.name}.disk")
+            node.settings |= self.disks[node.name].environment
+        for node in self.nodes:
+            node.settings["LIKE_PEERS"] = ",".join(each.cluster_address for each in self.nodes if each is not node)
+            node.start()
+        await self.wait_until_whole()
+        upstreams = [f"{node.place.host}:{node.port}" for node in self.nodes]
+        nginx = Nginx(self.folder, upstreams, place=self.network.place(EDGE))
+        self.nginx = await self._open.enter_async_context(nginx)
+        self.supervisor = await self._open.enter_async_context(Supervisor(self.nodes))
+
+    @property
+    def nodes(self) -> list[Node]:
+        return self.cluster.nodes
+
+    # -- one row
+
+    async def run(self, fault: Fault) -> Seen:
+        """Press, inject, heal, and look at what every node holds."""
+        began_at = time.monotonic()
+        history = History(self.folder / f"{fault.name}.jsonl")
+        lines = {node.name: len(node.log_lines()) for node in self.nodes}
+        async with Load(self.nginx.address, history, row=fault.name) as self.load:
+            said = await fault.inject(self)
+            self.load.pause()
+            history.mark(HEALED)
+            healed_at = time.monotonic()
+            await self.load.wait_until_saved(SAVED_WITHIN_S)
+            tables = await self._equal_tables(healed_at + HEALED_WITHIN_S)
+            converged_s = time.monotonic() - healed_at
+            counts = {node.name: await self._counts(node) for node in self.nodes}
+            repairs = await self._repairs()
+            history.mark("end")
+        presses = checker.presses_of(history.events())
+        history.close()
+        return Seen(
+            fault,
+            presses,
+            _findings(presses, tables, counts),
+            said,
+            converged_s,
+            repairs,
+            time.monotonic() - began_at,
+            history.path,
+            self._trouble(fault, lines),
+        )
+
+    async def _equal_tables(self, deadline: float) -> dict[str, Table]:
+        """What the nodes hold, as soon as it is the same, or when the time is over."""
+        while True:
+            tables = {node.name: await self._table(node) for node in self.nodes}
+            if not checker.diverged(tables) or time.monotonic() > deadline:
+                return tables
+            await asyncio.sleep(0.05)
+
+    async def _table(self, node: Node) -> Table:
+        return await wait_for(
+            lambda: asyncio.to_thread(table_of, node.data_dir), 5, f"a readable ledger of {node.name}"
+        )
+
+    async def _counts(self, node: Node) -> dict[str, int]:
+        """What this node shows for the items of this row."""
+        items = sorted(self.load.items)
+        counts: dict[str, int] = {}
+        for start in range(0, len(items), 100):
+            query = "&".join(f"item={item}" for item in items[start : start + 100])
+            counts |= (await node.get_json(f"/api/items?{query}"))["counts"]
+        return counts
+
+    async def _repairs(self) -> int | None:
+        """`like_repairs_total` of all nodes, if they have it."""
+        figures = [await self.figures(node) for node in self.nodes]
+        found = [each["like_repairs_total"] for each in figures if "like_repairs_total" in each]
+        return int(sum(found)) if found else None
+
+    def _trouble(self, fault: Fault, lines: dict[str, int]) -> list[str]:
+        return [
+            f"{node.name}: {line}"
+            for node in self.nodes
+            for line in node.trouble(lines[node.name])
+            if not any(text in line for text in fault.trouble)
+        ]
+
+    # -- what rows use
+
+    async def figures(self, node: Node) -> dict[str, float]:
+        """The node's metrics without labels, by name."""
+        async with self.cluster.session.get(f"http://{node.cluster_address}/metrics") as answer:
+            text = await answer.text()
+        words = [line.split() for line in text.splitlines() if not line.startswith("#")]
+        return {word[0]: float(word[1]) for word in words if len(word) == 2 and "{" not in word[0]}
+
+    async def wait_until_whole(self, nodes: Sequence[Node] = (), within_s: float = 20.0) -> None:
+        """Every node runs, is ready, and is linked with all others."""
+        wanted = nodes or self.nodes
+
+        async def whole() -> bool:
+            if not all(node.is_running for node in wanted):
+                return False
+            links = [(await self.figures(node)).get("like_links", 0) for node in wanted]
+            return all(each == len(self.nodes) - 1 for each in links)
+
+        await wait_for(whole, within_s, lambda: f"every node to be linked: {self._states()}")
+        for node in wanted:
+            await wait_for(lambda node=node: self._is_ready(node), within_s, f"{node.name} to be ready")
+
+    async def _is_ready(self, node: Node) -> bool:
+        async with self.cluster.session.get(f"{node.address}/readyz") as answer:
+            return answer.status == 200
+
+    async def press_for(self, seconds: float) -> None:
+        """The fault lasts so long, and people go on pressing.
+
+        Not a sleep for luck: nothing is waited for here, how long is what the row says.
+        """
+        await asyncio.sleep(seconds)
+
+    def pick_node(self) -> Node:
+        return self.random.choice(self.nodes)
+
+    def _states(self) -> list[str]:
+        return [f"{node.name} {'runs' if node.is_running else node.exit_code}" for node in self.nodes]
+
+
+def _findings(presses: Presses, tables: dict[str, Table], counts: dict[str, dict[str, int]]) -> list[Finding]:
+    return [
+        *checker.lost(presses, tables),
+        *checker.doubled(presses, tables),
+        *presses.shown,
+        *checker.diverged(tables),
+        *checker.miscounted(tables, counts),
+        *checker.stalled(presses, SAVED_WITHIN_S),
+    ]

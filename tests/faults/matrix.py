@@ -1,0 +1,8 @@
+"""The rows of the matrix, in the order of the table in docs/reliability.md."""
+
+from typing import Final
+
+from tests.faults import processes
+from tests.faults.lab import Fault
+
+MATRIX: Final[tuple[Fault, ...]] = (processes.KILL,)

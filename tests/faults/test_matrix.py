@@ -1,0 +1,17 @@
+"""Every row of the matrix: nothing lost, doubled, wrongly shown, stalled, or different 10 s after the healing."""
+
+import pytest
+
+from tests.faults.conftest import Labs
+from tests.faults.lab import Fault
+from tests.faults.matrix import MATRIX
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(7200)]
+
+
+@pytest.mark.parametrize("fault", MATRIX, ids=lambda fault: fault.name)
+async def test_nothing_acknowledged_is_lost(fault: Fault, labs: Labs) -> None:
+    seen = await labs.run(fault)
+
+    print(f"\n{seen}")
+    assert seen.is_good, f"{seen}\nhistory: {seen.history}, seed {labs.form.seed}\n" + "\n".join(seen.complaints)
