@@ -50,7 +50,13 @@ class Fault:
     inject: Callable[["Lab"], Awaitable[str]]
     # Texts in the ERROR lines and tracebacks that this fault is meant to cause.
     trouble: tuple[str, ...] = ()
+    # A disk was corrupted, so rows may have had to be repaired, which takes longer than to pull them.
     may_repair: bool = False
+    equal_within_s: float = HEALED_WITHIN_S
+    is_long_only: bool = False
+    # What the row needs before anybody presses, and what makes the lab as it was.
+    prepare: Callable[["Lab"], Awaitable[None]] | None = None
+    restore: Callable[["Lab"], Awaitable[None]] | None = None
 
 
 @dataclass
@@ -147,18 +153,23 @@ class Lab:
         began_at = time.monotonic()
         history = History(self.folder / f"{fault.name}.jsonl")
         lines = {node.name: len(node.log_lines()) for node in self.nodes}
+        if fault.prepare is not None:
+            await fault.prepare(self)
         async with Load(self.nginx.address, history, row=fault.name) as self.load:
             said = await fault.inject(self)
             self.load.pause()
             history.mark(HEALED)
             healed_at = time.monotonic()
             await self.load.wait_until_saved(SAVED_WITHIN_S)
-            tables = await self._equal_tables(healed_at + HEALED_WITHIN_S)
+            await self.wait_until_whole(within_s=HEALED_WITHIN_S)
+            tables = await self._equal_tables(healed_at + fault.equal_within_s)
             converged_s = time.monotonic() - healed_at
             counts = {node.name: await self._counts(node) for node in self.nodes}
             repairs = await self._repairs()
             history.mark("end")
-        presses = checker.presses_of(history.events())
+        if fault.restore is not None:
+            await fault.restore(self)
+        presses = await asyncio.to_thread(lambda: checker.presses_of(history.events()))
         history.close()
         return Seen(
             fault,
@@ -229,11 +240,16 @@ class Lab:
 
         await wait_for(whole, within_s, lambda: f"every node to be linked: {self._states()}")
         for node in wanted:
-            await wait_for(lambda node=node: self._is_ready(node), within_s, f"{node.name} to be ready")
+            await wait_for(lambda node=node: self.state(node, "ready"), within_s, f"{node.name} to be ready")
 
-    async def _is_ready(self, node: Node) -> bool:
+    async def state(self, node: Node, wanted: str) -> bool:
+        """Whether the node says that it is in this state: `ready`, `read_only`, …"""
         async with self.cluster.session.get(f"{node.address}/readyz") as answer:
-            return answer.status == 200
+            return bool((await answer.json())["state"] == wanted)
+
+    def on_end(self, undo: Callable[[], None]) -> None:
+        """Called when the lab is thrown away, whatever became of the row."""
+        self._open.callback(undo)
 
     async def press_for(self, seconds: float) -> None:
         """The fault lasts so long, and people go on pressing.

@@ -63,6 +63,11 @@ class Load:
     def acknowledged(self) -> int:
         return sum(sum(presser.saved.values()) for presser in self.pressers)
 
+    @property
+    def broken(self) -> int:
+        """How many connections ended without the node having said that it leaves."""
+        return sum(presser.broken for presser in self.pressers)
+
     def pause(self) -> None:
         self._is_paused = True
 

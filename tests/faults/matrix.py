@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from tests.faults import processes
+from tests.faults import disks, files, processes
 from tests.faults.lab import Fault
 
-MATRIX: Final[tuple[Fault, ...]] = (processes.KILL,)
+MATRIX: Final[tuple[Fault, ...]] = (*processes.ROWS, *disks.ROWS, *files.ROWS)

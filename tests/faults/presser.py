@@ -35,6 +35,10 @@ class LeftError(OSError):
     """The connection is no good any more: the visitor goes elsewhere."""
 
 
+class ToldToLeaveError(LeftError):
+    """The node said when to go."""
+
+
 class Presser:
     """`name` of the row, so that no other history shares its items; `group` says with whom it shares them."""
 
@@ -43,6 +47,7 @@ class Presser:
         self.node = ""
         self.sent: dict[str, int] = {}
         self.saved: dict[str, int] = {}
+        self.broken = 0
         self._address = address
         self._history = history
         self._row, self._group = row, group
@@ -111,6 +116,7 @@ class Presser:
                 pause_s = FIRST_PAUSE_S
                 await self._converse(self._socket)
             except _TRY_AGAIN as error:
+                self.broken += not isinstance(error, ToldToLeaveError)
                 self._history.add("lost", who=self.number, why=f"{self.node}: {error!r}")
             finally:
                 await self._let_go()
@@ -155,7 +161,7 @@ class Presser:
             await socket.send_json({"type": "press", "id": self._ids, "item": item, "n": self.sent[item]})
         silent_s = now - self._heard_at
         if now >= self._leave_at:
-            raise LeftError("left as told")
+            raise ToldToLeaveError
         if silent_s > PING_INTERVAL_S + PONG_WITHIN_S:
             raise LeftError("silent")
         if silent_s > PING_INTERVAL_S and not self._pinged:
