@@ -100,7 +100,8 @@ class _Reader:
             self.presses.shown.append(Finding("shown", what))
 
     def _lost(self, event: Event) -> None:
-        self._lost_at.setdefault(event["who"], event["at"])
+        """Since it was last heard of: a frozen node is lost when it falls silent, not when that is noticed."""
+        self._lost_at.setdefault(event["who"], event["at"] - event["silent_s"])
 
     def _connected(self, event: Event) -> None:
         if (lost_at := self._lost_at.pop(event["who"], None)) is not None:

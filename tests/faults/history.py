@@ -4,7 +4,7 @@
     {"at":12.038,"is":"saved","who":3,"item":"tap:kill-1","actor":"5f…","n":41}     acknowledged, all copies there
     {"at":12.050,"is":"shown","who":7,"item":"tap:kill-1","count":911}              a count above all earlier ones
     {"at":12.050,"is":"fell","who":7,"item":"tap:kill-1","count":900}               a lower one than just before
-    {"at":13.100,"is":"lost","who":3,"why":"…"}                                     a connection ended
+    {"at":13.100,"is":"lost","who":3,"why":"…","silent_s":5.1}                      a connection ended
     {"at":13.300,"is":"connected","who":3,"node":"node2"}
     {"at":13.300,"is":"refused","who":3,"code":"read_only"}
     {"at":12.000,"is":"mark","say":"healed"}                                        what the test did

@@ -101,6 +101,7 @@ class Lab:
     nginx: Nginx
     cluster: Cluster
     supervisor: Supervisor
+    wires: AsyncExitStack
 
     def __init__(self, folder: Path, form: Form) -> None:
         self.folder = folder

@@ -2,7 +2,13 @@
 
 from typing import Final
 
-from tests.faults import disks, files, processes
+from tests.faults import disks, files, networks, processes, surroundings
 from tests.faults.lab import Fault
 
-MATRIX: Final[tuple[Fault, ...]] = (*processes.ROWS, *disks.ROWS, *files.ROWS)
+MATRIX: Final[tuple[Fault, ...]] = (
+    *processes.ROWS,
+    *disks.ROWS,
+    *files.ROWS,
+    *networks.ROWS,
+    *surroundings.ROWS,
+)

@@ -117,7 +117,9 @@ class Presser:
                 await self._converse(self._socket)
             except _TRY_AGAIN as error:
                 self.broken += not isinstance(error, ToldToLeaveError)
-                self._history.add("lost", who=self.number, why=f"{self.node}: {error!r}")
+                silent_s = time.monotonic() - self._heard_at
+                why = f"{self.node}: {error!r}"
+                self._history.add("lost", who=self.number, why=why, silent_s=round(silent_s, 4))
             finally:
                 await self._let_go()
             await asyncio.sleep(random.uniform(0, pause_s))

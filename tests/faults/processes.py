@@ -2,18 +2,16 @@
 
 import asyncio
 import resource
-from pathlib import Path
 from typing import Final
 
 from tests.faults.lab import Fault, Lab
 from tests.support.browser import Browser, ConnectionEndedError
 from tests.support.node import Node
-from tests.support.process import REPOSITORY
+from tests.support.process import REPOSITORY, address_space_bytes, open_descriptors
 from tests.support.versions import FIRST, unpack
 
 # What comes to a node that has nothing left to give.
-NEWCOMERS: Final = 30
-PAGE_BYTES: Final = resource.getpagesize()
+NEWCOMERS: Final = 100
 
 
 async def kill(lab: Lab) -> str:
@@ -81,8 +79,8 @@ async def take_memory(lab: Lab) -> str:
     """Not a byte more than it has: what it frees it may use again."""
     node = lab.pick_node()
     pid, restarts = node.pid, lab.supervisor.restarts[node.name]
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
-    before = resource.prlimit(pid, resource.RLIMIT_AS, (pages * PAGE_BYTES, resource.RLIM_INFINITY))
+    limit = (address_space_bytes(pid), resource.RLIM_INFINITY)
+    before = resource.prlimit(pid, resource.RLIMIT_AS, limit)
     came = await newcomers(node.address)
     await lab.press_for(lab.form.pick(2, 20))
     ended = lab.supervisor.restarts[node.name] - restarts
@@ -94,9 +92,8 @@ async def take_memory(lab: Lab) -> str:
 async def take_descriptors(lab: Lab) -> str:
     node = lab.pick_node()
     pid = node.pid
-    used = len(list(Path(f"/proc/{pid}/fd").iterdir()))
     before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, (used, before[1]))
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (open_descriptors(pid), before[1]))
     came = await newcomers(lab.nginx.address)
     await lab.press_for(lab.form.pick(1, 20))
     resource.prlimit(pid, resource.RLIMIT_NOFILE, before)

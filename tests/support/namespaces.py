@@ -53,6 +53,11 @@ class Network:
     ) -> None:
         self.remove()
 
+    @property
+    def own_address(self) -> str:
+        """Where what this test listens on is reached from inside."""
+        return f"{self._subnet}.254"
+
     def place(self, name: str) -> Place:
         """Where to start what belongs to this name."""
         return Place(self._hosts[name], ("ip", "netns", "exec", self._space(name)), has_own_ports=True)
@@ -67,7 +72,7 @@ class Network:
 
     def heal(self) -> None:
         """Drop nothing any more."""
-        for name in self.names:
+        for name in (EDGE, *self.names):
             self._inside(name, "iptables", "-w", "-F", "INPUT")
 
     def remove(self) -> None:
@@ -90,7 +95,7 @@ class Network:
             _run("ip", "-n", space, "addr", "add", f"{self._hosts[name]}/24", "dev", "wire")
             _run("ip", "-n", space, "link", "set", "wire", "up")
         self._plug_in("own", self._own_wire, None)
-        _run("ip", "addr", "add", f"{self._subnet}.254/24", "dev", self._own_wire)
+        _run("ip", "addr", "add", f"{self.own_address}/24", "dev", self._own_wire)
         _run("ip", "link", "set", self._own_wire, "up")
 
     def _plug_in(self, socket: str, wire: str, space: str | None) -> None:

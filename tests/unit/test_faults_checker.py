@@ -128,13 +128,14 @@ def test_a_larger_acknowledgement_covers_the_earlier_targets() -> None:
     assert presses.waits[TAP] == [(1, 2.1), (2, 2.1)]
 
 
-def test_an_outage_lasts_from_the_loss_of_a_connection_to_the_next_one() -> None:
-    presses = history(
-        event(1, "lost", who=1, why=""), event(2, "lost", who=1, why=""), event(4, "connected", who=1, node="node2"),
-        event(90, "lost", who=2, why=""),
-    )  # fmt: skip
+def lost(at: float, who: int, silent_s: float = 0.0) -> Event:
+    return event(at, "lost", who=who, why="", silent_s=silent_s)
 
-    assert presses.outages_s == [3, 10]
+
+def test_an_outage_lasts_from_the_last_sign_of_life_to_the_next_connection() -> None:
+    presses = history(lost(6, 1, 5), lost(7, 1), event(9, "connected", who=1, node="node2"), lost(90, 2))
+
+    assert presses.outages_s == [8, 10]
     assert presses.longest_outage_s == 10
 
 
