@@ -7,8 +7,10 @@ from typing import Final
 import pytest
 import pytest_asyncio
 
+from tests.faults import report
 from tests.faults.form import Form
 from tests.faults.lab import Fault, Lab, Seen
+from tests.faults.matrix import MATRIX
 
 FORM: Final = Form.from_environment()
 
@@ -53,3 +55,5 @@ async def labs(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Labs]:
     made = Labs(tmp_path_factory)
     yield made
     await made.close()
+    if FORM.is_long and made.seen:
+        report.write(made.seen, MATRIX)

@@ -19,13 +19,13 @@ FAILED: Final = ("engine.failed", "node.failed", "disk I/O error", "malformed", 
 
 async def slow_disk(lab: Lab) -> str:
     node = lab.pick_node()
-    disk = lab.disks[node.name]
+    disk = lab.machines[node.name]
     delays_ms = lab.form.pick((100,), (20, 100, 1000))
     calls = 0
     for delay_ms in delays_ms:
         disk.set(sync_delay_ms=delay_ms)
         await lab.press_for(lab.form.pick(2, 20))
-        disk.clear()
+        disk.heal()
         calls += disk.injected
     assert calls, "nothing was delayed"
     return f"{calls} fsyncs took {', '.join(map(str, delays_ms))} ms longer"
@@ -47,12 +47,12 @@ async def failing_read(lab: Lab) -> str:
 async def _failing(lab: Lab, fault: str, *, is_killed: bool = False) -> str:
     """The supervisor starts it again and again; where it says that a person is needed, one is there at the end."""
     node = lab.pick_node()
-    disk, restarts = lab.disks[node.name], lab.supervisor.restarts[node.name]
+    disk, restarts = lab.machines[node.name], lab.supervisor.restarts[node.name]
     disk.set(**{fault: 1})
     if is_killed:
         await node.kill()
     await lab.press_for(lab.form.pick(2, 20))
-    disk.clear()
+    disk.heal()
     assert disk.injected, "nothing failed"
     how = await back_in_service(lab, node)
     return f"{disk.injected} calls failed, {lab.supervisor.restarts[node.name] - restarts} restarts, then {how}"
@@ -72,7 +72,7 @@ async def _power_cut(lab: Lab, *, is_torn: bool) -> str:
     lies, ways = 0, []
     for _ in range(lab.form.pick(1, 5)):
         node = lab.pick_node()
-        disk, image = lab.disks[node.name], lab.folder / "image"
+        disk, image = lab.machines[node.name], lab.folder / "image"
         node.freeze()
         await asyncio.to_thread(shutil.copytree, node.data_dir, image)
         disk.set(sync_lies=1)
@@ -86,7 +86,7 @@ async def _power_cut(lab: Lab, *, is_torn: bool) -> str:
             else:
                 shutil.rmtree(node.data_dir)
                 shutil.copytree(image, node.data_dir)
-            disk.clear()
+            disk.heal()
             node.start()
         shutil.rmtree(image)
         ways.append(await back_in_service(lab, node))

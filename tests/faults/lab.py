@@ -27,7 +27,8 @@ from tests.faults.history import HEALED, History
 from tests.faults.load import Load
 from tests.faults.tables import table_of
 from tests.support.cluster import Cluster
-from tests.support.disk_faults import DiskFaults, compile_library
+from tests.support.echoes import nodes_of_tabs
+from tests.support.machine import Machine, compile_library
 from tests.support.namespaces import EDGE, Network
 from tests.support.nginx import Nginx
 from tests.support.node import Node
@@ -108,7 +109,7 @@ class Lab:
         self.form = form
         self.random = random.Random(form.seed)
         self.network = Network(NODES)
-        self.disks: dict[str, DiskFaults] = {}
+        self.machines: dict[str, Machine] = {}
         self._open = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -132,8 +133,8 @@ class Lab:
         cluster = Cluster(self.folder, place_of=self.network.place, **settings)
         self.cluster = await self._open.enter_async_context(cluster)
         for node in [self.cluster.new_node() for _ in NODES]:
-            self.disks[node.name] = DiskFaults(library, self.folder / f"{node.name}.disk")
-            node.settings |= self.disks[node.name].environment
+            self.machines[node.name] = Machine(library, self.folder / f"{node.name}.machine")
+            node.settings |= self.machines[node.name].environment
         for node in self.nodes:
             node.settings["LIKE_PEERS"] = ",".join(each.cluster_address for each in self.nodes if each is not node)
             node.start()
@@ -156,6 +157,7 @@ class Lab:
         lines = {node.name: len(node.log_lines()) for node in self.nodes}
         if fault.prepare is not None:
             await fault.prepare(self)
+        await wait_for(self._offers_all_nodes, 10, "nginx to send tabs to every node again")
         async with Load(self.nginx.address, history, row=fault.name) as self.load:
             said = await fault.inject(self)
             self.load.pause()
@@ -183,6 +185,10 @@ class Lab:
             history.path,
             self._trouble(fault, lines),
         )
+
+    async def _offers_all_nodes(self) -> bool:
+        """A node that was down is left out by nginx for 2 s: the row's visitors would all be elsewhere."""
+        return len(set(await nodes_of_tabs(self.nginx, len(NODES)))) == len(NODES)
 
     async def _equal_tables(self, deadline: float) -> dict[str, Table]:
         """What the nodes hold, as soon as it is the same, or when the time is over."""

@@ -82,8 +82,9 @@ async def half_open(lab: Lab) -> str:
         with lab.supervisor.released(node):
             cut(lab, [(node.name, other) for other in (EDGE, "node2", "node3")])
             await node.kill()
-            lab.network.heal()
             node.start()
+            await lab.press_for(lab.form.pick(2.0, 20.0))
+            lab.network.heal()
         await lab.load.wait_for_presses(500, 20)
         await lab.wait_until_whole()
     return f"{rounds} deaths that nobody was told of"
@@ -166,7 +167,7 @@ ROWS: Final = (
     ),
     Fault(
         "half-open",
-        "node1 is killed while its packets are dropped, then started again",
+        "node1 is killed while its packets are dropped, and started again before they pass",
         "peers give the dead links up and take the new ones",
         half_open,
     ),

@@ -59,7 +59,7 @@ class Presser:
         self._unsent: dict[str, float] = {}
         self._counts: dict[str, int] = {}
         self._ids = 0
-        self._heard_at = 0.0
+        self._heard_at = time.monotonic()
         self._leave_at = float("inf")
         self._pinged = False
         self._socket: aiohttp.ClientWebSocketResponse | None = None

@@ -1,14 +1,14 @@
-"""A disk that is slow, fails or lies while a node runs: a library loaded before libc, controlled by a file.
+"""A machine whose disk is slow, fails or lies, and whose clock jumps, while a node runs on it.
 
-    library = compile_library(folder)
-    disk = DiskFaults(library, folder / "node1.disk")
-    node.settings |= disk.environment           before the node starts
-    disk.set(sync_fails=1)                      from now on every fsync of its ledger answers EIO
-    disk.clear()
-    disk.injected                               how often it interfered
+    library = compile_library(folder)            loaded before libc, controlled by a file
+    machine = Machine(library, folder / "node1.machine")
+    node.settings |= machine.environment         before the node starts
+    machine.set(sync_fails=1)                    from now on every fsync of its ledger answers EIO
+    machine.heal()
+    machine.injected                             how often the disk interfered
 
-Faults: `sync_delay_ms` (a slow disk), `sync_fails` and `write_fails` and `read_fails` (EIO), `sync_lies` (fsync
-answers at once, and nothing was written). Needs a C compiler.
+Faults: `sync_delay_ms` (a slow disk); `sync_fails`, `write_fails` and `read_fails` (EIO); `sync_lies` (fsync
+answers at once, and nothing was written); `clock_days` (how far the time of day is off). Needs a C compiler.
 """
 
 import shutil
@@ -17,9 +17,9 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-SOURCE: Final = Path(__file__).with_name("disk_faults.c")
+SOURCE: Final = Path(__file__).with_name("machine.c")
 # As in the C struct: 32-bit numbers, in this order.
-_FIELDS: Final = ("sync_delay_ms", "sync_fails", "sync_lies", "write_fails", "read_fails", "injected")
+_FIELDS: Final = ("sync_delay_ms", "sync_fails", "sync_lies", "write_fails", "read_fails", "clock_days", "injected")
 _NUMBER: Final = struct.Struct("=i")
 
 
@@ -27,15 +27,15 @@ def compile_library(folder: Path) -> Path:
     """Build the library into this folder."""
     compiler = shutil.which("cc") or shutil.which("gcc")
     assert compiler, "no C compiler is installed (Debian package gcc)"
-    library = folder / "disk_faults.so"
+    library = folder / "machine.so"
     command = [compiler, "-shared", "-fPIC", "-O2", "-Wall", "-Werror", "-o", str(library), str(SOURCE), "-ldl"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     return library
 
 
-class DiskFaults:
-    """The disk of one node."""
+class Machine:
+    """The machine of one node."""
 
     def __init__(self, library: Path, control: Path) -> None:
         self._library, self._control = library, control
@@ -43,12 +43,12 @@ class DiskFaults:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Variables of a process whose disk this is."""
-        return {"LD_PRELOAD": str(self._library), "DISK_FAULTS": str(self._control)}
+        """Variables of a process that runs on this machine."""
+        return {"LD_PRELOAD": str(self._library), "FAULTY_MACHINE": str(self._control)}
 
     @property
     def injected(self) -> int:
-        """How many calls were delayed, refused or not done since the last `set`."""
+        """How many calls to the disk were delayed, refused or not done since the last `set`."""
         with self._control.open("rb") as control:
             control.seek(_offset("injected"))
             return int(_NUMBER.unpack(control.read(_NUMBER.size))[0])
@@ -60,7 +60,7 @@ class DiskFaults:
             self._write(name, faults.pop(name, 0))
         assert not faults, f"no such faults: {faults}"
 
-    def clear(self) -> None:
+    def heal(self) -> None:
         """Be healthy; what was injected stays to be read."""
         for name in _FIELDS[:-1]:
             self._write(name, 0)
