@@ -6,7 +6,7 @@
     diverged   nodes that hold different tallies, or a count that is not the sum of its tallies
     stalled    a press that was not acknowledged within the deadline after the fault was healed
 
-`presses_of` reads the history once; everything else asks what it made of it. A clean run has no findings.
+`Presses` takes the history; everything else asks what it made of it. A clean run has no findings.
 """
 
 from collections.abc import Iterable, Mapping
@@ -38,15 +38,20 @@ class Finding:
 
 @dataclass
 class Presses:
-    """What one history says. `waits` holds (sent at, saved at or None) of every target."""
+    """What a history says so far. `saved_after` holds (sent at, saved at) of every acknowledged target."""
 
     sent: dict[Key, int] = field(default_factory=dict)
     saved: dict[Key, int] = field(default_factory=dict)
-    waits: dict[Key, list[tuple[float, float | None]]] = field(default_factory=dict)
+    saved_after: dict[Key, list[tuple[float, float]]] = field(default_factory=dict)
+    # (target, sent at) of what is not acknowledged yet.
+    unsaved: dict[Key, list[tuple[int, float]]] = field(default_factory=dict)
     shown: list[Finding] = field(default_factory=list)
     healed_at: float = 0.0
     ended_at: float = 0.0
     outages_s: list[float] = field(default_factory=list)
+    # Visitor → when it was last heard of, of those who are without a connection.
+    away_since: dict[int, float] = field(default_factory=dict)
+    _pressed: dict[str, int] = field(default_factory=dict)
 
     @property
     def acknowledged(self) -> int:
@@ -56,77 +61,63 @@ class Presses:
     @property
     def longest_outage_s(self) -> float:
         """The longest that a visitor was without a connection."""
-        return max(self.outages_s, default=0.0)
+        return max([*self.outages_s, *(self.ended_at - at for at in self.away_since.values())], default=0.0)
 
-
-class _Reader:
-    """Takes the events one by one."""
-
-    def __init__(self) -> None:
-        self.presses = Presses()
-        self._unsaved: dict[Key, list[tuple[int, float]]] = {}
-        self._pressed: dict[str, int] = {}
-        self._lost_at: dict[int, float] = {}
-
-    def take(self, event: Event) -> None:
-        self.presses.ended_at = event["at"]
-        getattr(self, f"_{event['is']}")(event)
+    def take(self, events: Iterable[Event]) -> None:
+        """Go on with what was written since."""
+        for event in events:
+            self.ended_at = event["at"]
+            getattr(self, f"_{event['is']}")(event)
 
     def _sent(self, event: Event) -> None:
         key, n = (event["item"], event["actor"]), event["n"]
-        before = self.presses.sent.get(key, 0)
+        before = self.sent.get(key, 0)
         if n > before:
-            self.presses.sent[key] = n
+            self.sent[key] = n
             self._pressed[event["item"]] = self._pressed.get(event["item"], 0) + n - before
-            self._unsaved.setdefault(key, []).append((n, event["at"]))
+            self.unsaved.setdefault(key, []).append((n, event["at"]))
 
     def _saved(self, event: Event) -> None:
         key, n = (event["item"], event["actor"]), event["n"]
-        self.presses.saved[key] = max(n, self.presses.saved.get(key, 0))
-        waiting = self._unsaved.get(key, [])
-        done = [at for target, at in waiting if target <= n]
-        self._unsaved[key] = [(target, at) for target, at in waiting if target > n]
-        self.presses.waits.setdefault(key, []).extend((at, event["at"]) for at in done)
+        self.saved[key] = max(n, self.saved.get(key, 0))
+        waiting = self.unsaved.pop(key, [])
+        done = [(at, event["at"]) for target, at in waiting if target <= n]
+        self.saved_after.setdefault(key, []).extend(done)
+        if len(done) < len(waiting):
+            self.unsaved[key] = [(target, at) for target, at in waiting if target > n]
 
     def _shown(self, event: Event) -> None:
         item, pressed = event["item"], self._pressed.get(event["item"], 0)
         if event["count"] > pressed:
             what = f"{item} was {event['count']} at {event['at']} s, and pressed {pressed} times"
-            self.presses.shown.append(Finding("shown", what))
+            self.shown.append(Finding("shown", what))
 
     def _fell(self, event: Event) -> None:
         if kind_of(event["item"]) != "once":
             what = f"{event['item']} fell to {event['count']} at {event['at']} s for visitor {event['who']}"
-            self.presses.shown.append(Finding("shown", what))
+            self.shown.append(Finding("shown", what))
 
     def _lost(self, event: Event) -> None:
         """Since it was last heard of: a frozen node is lost when it falls silent, not when that is noticed."""
-        self._lost_at.setdefault(event["who"], event["at"] - event["silent_s"])
+        self.away_since.setdefault(event["who"], event["at"] - event["silent_s"])
 
     def _connected(self, event: Event) -> None:
-        if (lost_at := self._lost_at.pop(event["who"], None)) is not None:
-            self.presses.outages_s.append(event["at"] - lost_at)
+        if (since := self.away_since.pop(event["who"], None)) is not None:
+            self.outages_s.append(event["at"] - since)
 
     def _refused(self, event: Event) -> None:
         """What was refused is sent again, and waits on."""
 
     def _mark(self, event: Event) -> None:
         if event["say"] == HEALED:
-            self.presses.healed_at = event["at"]
-
-    def end(self) -> Presses:
-        for key, waiting in self._unsaved.items():
-            self.presses.waits.setdefault(key, []).extend((at, None) for _, at in waiting)
-        self.presses.outages_s.extend(self.presses.ended_at - at for at in self._lost_at.values())
-        return self.presses
+            self.healed_at = event["at"]
 
 
 def presses_of(events: Iterable[Event]) -> Presses:
     """What a whole history says."""
-    reader = _Reader()
-    for event in events:
-        reader.take(event)
-    return reader.end()
+    presses = Presses()
+    presses.take(events)
+    return presses
 
 
 def lost(presses: Presses, tables: Mapping[str, Table]) -> list[Finding]:
@@ -178,17 +169,18 @@ def diverged(tables: Mapping[str, Table]) -> list[Finding]:
 
 def stalled(presses: Presses, within_s: float) -> list[Finding]:
     """Presses that waited longer than this, counted from the healing where they were sent before it."""
-    findings = []
-    for key, waits in presses.waits.items():
-        for sent_at, saved_at in waits:
-            since = max(sent_at, presses.healed_at)
-            waited = (presses.ended_at if saved_at is None else saved_at) - since
-            if saved_at is None or waited > within_s:
-                said = "is not acknowledged" if saved_at is None else f"was acknowledged at {saved_at} s"
-                findings.append(
-                    Finding("stalled", f"{key} sent at {sent_at} s {said}, healed {presses.healed_at} s")
-                )
-    return findings
+    late = [
+        Finding("stalled", f"{key} sent at {sent_at} s was acknowledged at {saved_at} s")
+        for key, waits in presses.saved_after.items()
+        for sent_at, saved_at in waits
+        if saved_at - max(sent_at, presses.healed_at) > within_s
+    ]
+    never = [
+        Finding("stalled", f"{key} sent at {sent_at} s is not acknowledged at {presses.ended_at} s")
+        for key, waiting in presses.unsaved.items()
+        for _, sent_at in waiting
+    ]
+    return late + never
 
 
 def named(findings: Iterable[Finding]) -> list[str]:

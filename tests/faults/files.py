@@ -31,7 +31,7 @@ async def flipped_ledger(lab: Lab) -> str:
 
 
 async def _spoil(lab: Lab, name: str, change: Callable[[Lab, Path], str], *, is_stopped: bool = False) -> str:
-    """One case after the other, each on a node that was whole."""
+    """One case after the other, each audited; afterwards that node gets a new disk, for one fault at a time."""
     ways: Counter[str] = Counter()
     for _ in range(lab.form.bits):
         node = lab.pick_node()
@@ -41,8 +41,10 @@ async def _spoil(lab: Lab, name: str, change: Callable[[Lab, Path], str], *, is_
             lab.load.history.mark(f"{node.name}: {what}")
             node.start()
         ways[await back_in_service(lab, node)] += 1
-        await lab.wait_until_whole()
         await lab.load.wait_for_presses(50, 10)
+        await lab.audit(SPOILT_S)
+        await _new_disk(lab, node)
+        lab.load.resume()
     return f"{lab.form.bits} cases: " + ", ".join(f"{count} {way}" for way, count in sorted(ways.items()))
 
 
@@ -67,14 +69,19 @@ def _flip(lab: Lab, path: Path) -> str:
     return f"bit {bit} of byte {at} of {path.name} flipped"
 
 
+async def _new_disk(lab: Lab, node: Node) -> None:
+    with lab.supervisor.released(node):
+        if node.is_running:
+            await node.kill()
+        node.wipe()
+        node.start()
+    await lab.wait_until_whole()
+
+
 async def wipe(lab: Lab) -> str:
     nodes = lab.form.pick(lab.nodes[:1], lab.nodes * 3)
     for node in nodes:
-        with lab.supervisor.released(node):
-            await node.kill()
-            node.wipe()
-            node.start()
-        await lab.wait_until_whole()
+        await _new_disk(lab, node)
     return f"{len(nodes)} disks lost, one after the other"
 
 
@@ -117,12 +124,7 @@ async def _copy_of_running(node: Node, folder: Path) -> None:
 
 
 async def no_clone_any_more(lab: Lab) -> None:
-    node = lab.nodes[1]
-    with lab.supervisor.released(node):
-        await node.stop()
-        node.wipe()
-        node.start()
-    await lab.wait_until_whole()
+    await _new_disk(lab, lab.nodes[1])
 
 
 async def take_a_name(lab: Lab) -> None:

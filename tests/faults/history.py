@@ -24,13 +24,14 @@ HEALED: Final = "healed"
 
 
 class History:
-    """Open until `close`; `events` reads back what was written so far."""
+    """Open until `close`; `fresh_events` reads back what was written."""
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
         self.path = path
         self._clock = clock
         self._began_at = clock()
         self._file = path.open("w")
+        self._read_to = 0
         self._highest: dict[str, int] = {}
 
     @property
@@ -51,10 +52,13 @@ class History:
         self.add("mark", say=say)
         self._file.flush()
 
-    def events(self) -> Iterator[Event]:
+    def fresh_events(self) -> Iterator[Event]:
+        """What was written since the last call."""
         self._file.flush()
-        with self.path.open() as lines:
+        with self.path.open("rb") as lines:
+            lines.seek(self._read_to)
             for line in lines:
+                self._read_to += len(line)
                 yield json.loads(line)
 
     def close(self) -> None:

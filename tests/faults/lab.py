@@ -14,7 +14,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -77,7 +77,7 @@ class Seen:
     @property
     def complaints(self) -> list[str]:
         """Everything that must not be; repairs are for disks that were corrupted only."""
-        said = checker.named(self.findings) + [f"logged: {line}" for line in self.trouble]
+        said = checker.named([*self.findings, *self.presses.shown]) + [f"logged: {line}" for line in self.trouble]
         if self.repairs and not self.fault.may_repair:
             said.append(f"repaired: {self.repairs} rows, and no disk was corrupted")
         return said
@@ -103,6 +103,8 @@ class Lab:
     cluster: Cluster
     supervisor: Supervisor
     wires: AsyncExitStack
+    presses: Presses
+    findings: list[Finding]
 
     def __init__(self, folder: Path, form: Form) -> None:
         self.folder = folder
@@ -153,42 +155,46 @@ class Lab:
     async def run(self, fault: Fault) -> Seen:
         """Press, inject, heal, and look at what every node holds."""
         began_at = time.monotonic()
-        history = History(self.folder / f"{fault.name}.jsonl")
+        self.presses, self.findings = Presses(), []
         lines = {node.name: len(node.log_lines()) for node in self.nodes}
         if fault.prepare is not None:
             await fault.prepare(self)
         await wait_for(self._offers_all_nodes, 10, "nginx to send tabs to every node again")
-        async with Load(self.nginx.address, history, row=fault.name) as self.load:
-            said = await fault.inject(self)
-            self.load.pause()
-            history.mark(HEALED)
-            healed_at = time.monotonic()
-            await self.load.wait_until_saved(SAVED_WITHIN_S)
-            await self.wait_until_whole(within_s=HEALED_WITHIN_S)
-            tables = await self._equal_tables(healed_at + fault.equal_within_s)
-            converged_s = time.monotonic() - healed_at
-            counts = {node.name: await self._counts(node) for node in self.nodes}
-            repairs = await self._repairs()
-            history.mark("end")
+        with closing(History(self.folder / f"{fault.name}.jsonl")) as history:
+            async with Load(self.nginx.address, history, row=fault.name) as self.load:
+                said = await fault.inject(self)
+                converged_s = await self.audit(fault.equal_within_s)
+                repairs = await self._repairs()
         if fault.restore is not None:
             await fault.restore(self)
-        presses = await asyncio.to_thread(lambda: checker.presses_of(history.events()))
-        history.close()
+        took_s = time.monotonic() - began_at
         return Seen(
-            fault,
-            presses,
-            _findings(presses, tables, counts),
-            said,
-            converged_s,
-            repairs,
-            time.monotonic() - began_at,
-            history.path,
+            fault, self.presses, self.findings, said, converged_s, repairs, took_s, history.path,
             self._trouble(fault, lines),
-        )
+        )  # fmt: skip
+
+    async def audit(self, within_s: float = HEALED_WITHIN_S) -> float:
+        """Nobody presses on, and all that was pressed has to be acknowledged and held everywhere within this time.
+
+        What is wrong goes to the findings; how long it took is returned.
+        """
+        self.load.pause()
+        self.load.history.mark(HEALED)
+        healed_at = time.monotonic()
+        await self.load.wait_until_saved(SAVED_WITHIN_S)
+        await self.wait_until_whole(within_s=HEALED_WITHIN_S)
+        tables = await self._equal_tables(healed_at + within_s)
+        took_s = time.monotonic() - healed_at
+        counts = {node.name: await self._counts(node) for node in self.nodes}
+        self.load.history.mark("audited")
+        await asyncio.to_thread(self.presses.take, self.load.history.fresh_events())
+        self.findings += _findings(self.presses, tables, counts)
+        return took_s
 
     async def _offers_all_nodes(self) -> bool:
         """A node that was down is left out by nginx for 2 s: the row's visitors would all be elsewhere."""
-        return len(set(await nodes_of_tabs(self.nginx, len(NODES)))) == len(NODES)
+        names = {node.settings.get("LIKE_NODE_NAME", node.name) for node in self.nodes}
+        return set(await nodes_of_tabs(self.nginx, len(NODES))) == names
 
     async def _equal_tables(self, deadline: float) -> dict[str, Table]:
         """What the nodes hold, as soon as it is the same, or when the time is over."""
@@ -276,7 +282,6 @@ def _findings(presses: Presses, tables: dict[str, Table], counts: dict[str, dict
     return [
         *checker.lost(presses, tables),
         *checker.doubled(presses, tables),
-        *presses.shown,
         *checker.diverged(tables),
         *checker.miscounted(tables, counts),
         *checker.stalled(presses, SAVED_WITHIN_S),

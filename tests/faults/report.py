@@ -61,7 +61,7 @@ def _verdict(seen: Seen) -> str:
 
 def _counts(seen: Seen) -> str:
     kinds: Mapping[str, int] = {
-        kind: sum(finding.kind == kind for finding in seen.findings)
+        kind: sum(finding.kind == kind for finding in [*seen.findings, *seen.presses.shown])
         for kind in ("lost", "doubled", "shown", "diverged", "stalled")
     }
     return ", ".join(f"{count} {kind}" for kind, count in kinds.items() if count) or "errors in the logs"
