@@ -183,7 +183,7 @@ ROWS: Final = (
     Fault(
         "latency",
         f"links take {LATENCY_S * 1000:.0f} ms longer in each direction (a proxy before every node)",
-        "an acknowledgement takes a round trip longer, no fewer presses",
+        "acknowledgements come later and for more presses at once, since only a visitor's newest press is owed one",
         latency,
         prepare=slow_wires,
         restore=fast_wires,
