@@ -241,15 +241,17 @@ class Lab:
         words = [line.split() for line in text.splitlines() if not line.startswith("#")]
         return {word[0]: float(word[1]) for word in words if len(word) == 2 and "{" not in word[0]}
 
-    async def wait_until_whole(self, nodes: Sequence[Node] = (), within_s: float = 20.0) -> None:
-        """Every node runs, is ready, and is linked with all others."""
+    async def wait_until_whole(
+        self, nodes: Sequence[Node] = (), *, within_s: float = 20.0, links: int = len(NODES) - 1
+    ) -> None:
+        """Every node, or each of these, runs, is ready, and is linked with all others, or with so many."""
         wanted = nodes or self.nodes
 
         async def whole() -> bool:
             if not all(node.is_running for node in wanted):
                 return False
-            links = [(await self.figures(node)).get("like_links", 0) for node in wanted]
-            return all(each == len(self.nodes) - 1 for each in links)
+            linked = [(await self.figures(node)).get("like_links", 0) for node in wanted]
+            return all(each == links for each in linked)
 
         await wait_for(whole, within_s, lambda: f"every node to be linked: {self._states()}")
         for node in wanted:

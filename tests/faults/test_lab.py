@@ -22,14 +22,18 @@ DIAL: Final = "import socket, sys; socket.create_connection((sys.argv[1], 8080),
 
 
 async def lose_the_only_copy(lab: Lab) -> str:
-    """node1 is cut off, takes presses, and loses its disk: what it acknowledged by itself is nowhere."""
-    node = lab.nodes[0]
+    """node1 is cut off, takes presses, and loses its disk: what it acknowledged by itself is nowhere.
+
+    Its wires are healed only when the others have given it up: the kernel goes on sending for a dead process.
+    """
+    node, *others = lab.nodes
     cut(lab, [("node1", "node2"), ("node1", "node3")])
     await lab.load.wait_for_presses(500, 20)
     lab.load.pause()
     with lab.supervisor.released(node):
         await node.kill()
         node.wipe()
+        await lab.wait_until_whole(others, links=1)
         lab.network.heal()
         node.start()
     return "its only copy is gone"
