@@ -4,7 +4,8 @@
     doubled    a tally, or a count, above what was pressed
     shown      a visitor saw a count that was never true: above all presses so far, or falling
     diverged   nodes that hold different tallies, or a count that is not the sum of its tallies
-    stalled    a press that was not acknowledged within the deadline after the fault was healed
+    stalled    a press that was not acknowledged within the deadline after the fault was healed, or a visitor who
+               was without a connection for too long
 
 `Presses` takes the history; everything else asks what it made of it. A clean run has no findings.
 """
@@ -181,6 +182,14 @@ def stalled(presses: Presses, within_s: float) -> list[Finding]:
         for _, sent_at in waiting
     ]
     return late + never
+
+
+def stranded(presses: Presses, within_s: float) -> list[Finding]:
+    """Visitors who found no node for longer than this, during the fault too."""
+    longest_s = presses.longest_outage_s
+    if longest_s <= within_s:
+        return []
+    return [Finding("stalled", f"a visitor was without a connection for {longest_s:.1f} s")]
 
 
 def named(findings: Iterable[Finding]) -> list[str]:

@@ -37,6 +37,8 @@ from tests.support.waiting import wait_for
 
 NODES: Final = ("node1", "node2", "node3")
 HEALED_WITHIN_S: Final = 10.0
+# A visitor whose node is gone is on another one by then (README).
+OUTAGE_WITHIN_S: Final = 10.0
 # A page that has lost its connection tries again within 10 s (full jitter, app/static/timing.js).
 SAVED_WITHIN_S: Final = 10.0
 
@@ -54,6 +56,7 @@ class Fault:
     # A disk was corrupted, so rows may have had to be repaired, which takes longer than to pull them.
     may_repair: bool = False
     equal_within_s: float = HEALED_WITHIN_S
+    outage_within_s: float = OUTAGE_WITHIN_S
     is_long_only: bool = False
     # What the row needs before anybody presses, and what makes the lab as it was.
     prepare: Callable[["Lab"], Awaitable[None]] | None = None
@@ -109,7 +112,7 @@ class Lab:
     def __init__(self, folder: Path, form: Form) -> None:
         self.folder = folder
         self.form = form
-        self.random = random.Random(form.seed)
+        self.random = random.Random()
         self.network = Network(NODES)
         self.machines: dict[str, Machine] = {}
         self._open = AsyncExitStack()
@@ -155,6 +158,8 @@ class Lab:
     async def run(self, fault: Fault) -> Seen:
         """Press, inject, heal, and look at what every node holds."""
         began_at = time.monotonic()
+        # Each row by itself, so that one that is run alone makes the same choices.
+        self.random.seed(f"{self.form.seed} {fault.name}")
         self.presses, self.findings = Presses(), []
         lines = {node.name: len(node.log_lines()) for node in self.nodes}
         if fault.prepare is not None:
@@ -165,6 +170,7 @@ class Lab:
                 said = await fault.inject(self)
                 converged_s = await self.audit(fault.equal_within_s)
                 repairs = await self._repairs()
+        self.findings += checker.stranded(self.presses, fault.outage_within_s)
         if fault.restore is not None:
             await fault.restore(self)
         took_s = time.monotonic() - began_at

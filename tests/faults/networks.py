@@ -38,7 +38,7 @@ async def partition(lab: Lab) -> str:
 
 async def alone(lab: Lab) -> str:
     """Every node for itself: nobody has a peer to copy to, so nothing is acknowledged until it is healed."""
-    seconds = lab.form.pick(LINK_TIMEOUT_S, 30.0)
+    seconds = lab.form.pick(3.0, 30.0)
     await _cut_for(lab, seconds, [("node1", "node2"), ("node1", "node3"), ("node2", "node3")])
     return f"cut for {seconds:g} s"
 
@@ -52,7 +52,7 @@ async def one_way(lab: Lab) -> str:
 
 
 async def bridge(lab: Lab) -> str:
-    seconds = lab.form.pick(LINK_TIMEOUT_S, 30.0)
+    seconds = lab.form.pick(3.0, 30.0)
     await _cut_for(lab, seconds, [("node1", "node3")])
     return f"cut for {seconds:g} s; what one pressed reached the other over node2"
 

@@ -71,7 +71,8 @@ ROWS: Final = (
     Fault(
         "nginx-kill",
         "SIGKILL to nginx and its workers, started again within a second",
-        "visitors reconnect; nothing acknowledged is lost",
+        "visitors reconnect, after a pause that doubles while nobody answers",
         kill_nginx,
+        outage_within_s=20,
     ),
 )

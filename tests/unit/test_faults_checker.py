@@ -137,6 +137,8 @@ def test_an_outage_lasts_from_the_last_sign_of_life_to_the_next_connection() -> 
 
     assert presses.outages_s == [8]
     assert presses.longest_outage_s == 10, "visitor 2 is still away"
+    assert not checker.stranded(presses, 10)
+    assert kinds(checker.stranded(presses, 9)) == ["stalled"]
 
 
 def test_of_many_findings_some_are_named_and_the_rest_counted() -> None:
