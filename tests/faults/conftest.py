@@ -9,8 +9,9 @@ import pytest_asyncio
 
 from tests.faults import report
 from tests.faults.form import Form
-from tests.faults.lab import Fault, Lab, Seen
+from tests.faults.lab import Lab
 from tests.faults.matrix import MATRIX
+from tests.faults.row import Fault, Seen
 
 FORM: Final = Form.from_environment()
 

@@ -6,7 +6,8 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from tests.faults.lab import Fault, Lab
+from tests.faults.lab import Lab
+from tests.faults.row import Fault
 from tests.faults.spoiling import back_in_service
 from tests.support.node import Node
 from tests.support.waiting import wait_for

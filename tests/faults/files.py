@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from tests.faults.disks import FAILED
-from tests.faults.lab import Fault, Lab
+from tests.faults.lab import Lab
+from tests.faults.row import Fault
 from tests.faults.spoiling import back_in_service
 from tests.support.node import Node
 

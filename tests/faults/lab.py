@@ -13,9 +13,9 @@
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, closing
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -25,6 +25,7 @@ from tests.faults.checker import Finding, Presses, Table
 from tests.faults.form import Form
 from tests.faults.history import HEALED, History
 from tests.faults.load import Load
+from tests.faults.row import HEALED_WITHIN_S, Fault, Seen
 from tests.faults.tables import table_of
 from tests.support.cluster import Cluster
 from tests.support.echoes import nodes_of_tabs
@@ -35,67 +36,10 @@ from tests.support.node import Node
 from tests.support.supervisor import Supervisor
 from tests.support.waiting import wait_for
 
+REPAIRS: Final = "like_repairs_total"
 NODES: Final = ("node1", "node2", "node3")
-HEALED_WITHIN_S: Final = 10.0
-# A visitor whose node is gone is on another one by then (README).
-OUTAGE_WITHIN_S: Final = 10.0
 # A page that has lost its connection tries again within 10 s (full jitter, app/static/timing.js).
 SAVED_WITHIN_S: Final = 10.0
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One row of the matrix. `inject` returns, when all is healed, what was seen besides the figures."""
-
-    name: str
-    injected: str
-    expected: str
-    inject: Callable[["Lab"], Awaitable[str]]
-    # Texts in the ERROR lines and tracebacks that this fault is meant to cause.
-    trouble: tuple[str, ...] = ()
-    # A disk was corrupted, so rows may have had to be repaired, which takes longer than to pull them.
-    may_repair: bool = False
-    equal_within_s: float = HEALED_WITHIN_S
-    outage_within_s: float = OUTAGE_WITHIN_S
-    is_long_only: bool = False
-    # What the row needs before anybody presses, and what makes the lab as it was.
-    prepare: Callable[["Lab"], Awaitable[None]] | None = None
-    restore: Callable[["Lab"], Awaitable[None]] | None = None
-
-
-@dataclass
-class Seen:
-    """What became of one row."""
-
-    fault: Fault
-    presses: Presses
-    findings: list[Finding]
-    said: str
-    converged_s: float
-    repairs: int | None
-    took_s: float
-    history: Path
-    trouble: list[str] = field(default_factory=list)
-
-    @property
-    def complaints(self) -> list[str]:
-        """Everything that must not be; repairs are for disks that were corrupted only."""
-        said = checker.named([*self.findings, *self.presses.shown]) + [f"logged: {line}" for line in self.trouble]
-        if self.repairs and not self.fault.may_repair:
-            said.append(f"repaired: {self.repairs} rows, and no disk was corrupted")
-        return said
-
-    @property
-    def is_good(self) -> bool:
-        return not self.complaints
-
-    def __str__(self) -> str:
-        repairs = "" if self.repairs is None else f", {self.repairs} repairs"
-        return (
-            f"{self.fault.name}: {self.said}; {self.presses.acknowledged:,} presses acknowledged, "
-            f"longest outage of a visitor {self.presses.longest_outage_s:.1f} s, "
-            f"equal after {self.converged_s:.2f} s{repairs}, took {self.took_s:.1f} s"
-        )
 
 
 class Lab:
@@ -167,9 +111,10 @@ class Lab:
         await wait_for(self._offers_all_nodes, 10, "nginx to send tabs to every node again")
         with closing(History(self.folder / f"{fault.name}.jsonl")) as history:
             async with Load(self.nginx.address, history, row=fault.name) as self.load:
+                repaired_before = await self._repaired()
                 said = await fault.inject(self)
                 converged_s = await self.audit(fault.equal_within_s)
-                repairs = await self._repairs()
+                repairs = _difference(repaired_before, await self._repaired())
         self.findings += checker.stranded(self.presses, fault.outage_within_s)
         if fault.restore is not None:
             await fault.restore(self)
@@ -211,9 +156,12 @@ class Lab:
             await asyncio.sleep(0.05)
 
     async def _table(self, node: Node) -> Table:
-        return await wait_for(
-            lambda: asyncio.to_thread(table_of, node.data_dir), 5, f"a readable ledger of {node.name}"
-        )
+        async def readable() -> Table | None:
+            return await asyncio.to_thread(table_of, node.data_dir)
+
+        table = await wait_for(readable, 5, f"a readable ledger of {node.name}")
+        assert table is not None
+        return table
 
     async def _counts(self, node: Node) -> dict[str, int]:
         """What this node shows for the items of this row."""
@@ -224,11 +172,10 @@ class Lab:
             counts |= (await node.get_json(f"/api/items?{query}"))["counts"]
         return counts
 
-    async def _repairs(self) -> int | None:
-        """`like_repairs_total` of all nodes, if they have it."""
-        figures = [await self.figures(node) for node in self.nodes]
-        found = [each["like_repairs_total"] for each in figures if "like_repairs_total" in each]
-        return int(sum(found)) if found else None
+    async def _repaired(self) -> dict[int, float]:
+        """`like_repairs_total` by process, of the nodes that have this metric."""
+        figures = {node.pid: await self.figures(node) for node in self.nodes}
+        return {pid: each[REPAIRS] for pid, each in figures.items() if REPAIRS in each}
 
     def _trouble(self, fault: Fault, lines: dict[str, int]) -> list[str]:
         return [
@@ -261,7 +208,7 @@ class Lab:
 
         await wait_for(whole, within_s, lambda: f"every node to be linked: {self._states()}")
         for node in wanted:
-            await wait_for(lambda node=node: self.state(node, "ready"), within_s, f"{node.name} to be ready")
+            await wait_for(partial(self.state, node, "ready"), within_s, f"{node.name} to be ready")
 
     async def state(self, node: Node, wanted: str) -> bool:
         """Whether the node says that it is in this state: `ready`, `read_only`, …"""
@@ -284,6 +231,11 @@ class Lab:
 
     def _states(self) -> list[str]:
         return [f"{node.name} {'runs' if node.is_running else node.exit_code}" for node in self.nodes]
+
+
+def _difference(before: dict[int, float], after: dict[int, float]) -> int | None:
+    """What was repaired meanwhile; a process that was started meanwhile began at 0. None where nobody counts."""
+    return int(sum(count - before.get(pid, 0) for pid, count in after.items())) if after else None
 
 
 def _findings(presses: Presses, tables: dict[str, Table], counts: dict[str, dict[str, int]]) -> list[Finding]:

@@ -3,7 +3,7 @@
 from typing import Final
 
 from tests.faults import disks, files, networks, processes, surroundings
-from tests.faults.lab import Fault
+from tests.faults.row import Fault
 
 MATRIX: Final[tuple[Fault, ...]] = (
     *processes.ROWS,

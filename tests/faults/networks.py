@@ -6,7 +6,8 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Final
 
-from tests.faults.lab import NODES, Fault, Lab
+from tests.faults.lab import NODES, Lab
+from tests.faults.row import Fault
 from tests.support.delays import SlowWire
 from tests.support.namespaces import EDGE
 

@@ -4,7 +4,8 @@ import asyncio
 import resource
 from typing import Final
 
-from tests.faults.lab import Fault, Lab
+from tests.faults.lab import Lab
+from tests.faults.row import Fault
 from tests.support.browser import Browser, ConnectionEndedError
 from tests.support.node import Node
 from tests.support.process import REPOSITORY, address_space_bytes, open_descriptors
@@ -102,16 +103,17 @@ async def take_descriptors(lab: Lab) -> str:
 
 
 async def newcomers(address: str) -> int:
-    """How many of some visitors who all come at once get a hello."""
+    """How many of some visitors who all come at once, and stay until the last one has come, get a hello."""
 
-    async def come() -> bool:
+    async def come() -> Browser | None:
         try:
-            async with await Browser.connect(address):
-                return True
+            return await Browser.connect(address)
         except (OSError, TimeoutError, AssertionError, ConnectionEndedError):
-            return False
+            return None
 
-    return sum(await asyncio.gather(*(come() for _ in range(NEWCOMERS))))
+    came = [each for each in await asyncio.gather(*(come() for _ in range(NEWCOMERS))) if each is not None]
+    await asyncio.gather(*(each.close() for each in came))
+    return len(came)
 
 
 ROWS: Final = (

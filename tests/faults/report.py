@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from tests.faults.lab import Fault, Seen
+from tests.faults.row import Fault, Seen
 from tests.support.process import REPOSITORY
 
 PAGE: Final = REPOSITORY / "docs" / "reliability.md"

@@ -5,7 +5,8 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Final
 
-from tests.faults.lab import Fault, Lab
+from tests.faults.lab import Lab
+from tests.faults.row import Fault
 from tests.support.node import Node
 from tests.support.waiting import wait_for
 

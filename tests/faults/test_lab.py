@@ -10,9 +10,10 @@ from typing import Final
 import pytest
 
 from tests.faults.form import Form
-from tests.faults.lab import Fault, Lab
+from tests.faults.lab import Lab
 from tests.faults.networks import cut
 from tests.faults.processes import restart
+from tests.faults.row import Fault
 from tests.support.namespaces import Network
 from tests.support.process import Process
 from tests.support.waiting import wait_for

@@ -3,8 +3,8 @@
 import pytest
 
 from tests.faults.conftest import Labs
-from tests.faults.lab import Fault
 from tests.faults.matrix import MATRIX
+from tests.faults.row import Fault
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(7200)]
 

@@ -6,7 +6,8 @@ import pytest
 
 from tests.faults import report
 from tests.faults.checker import Finding, Presses
-from tests.faults.lab import Fault, Lab, Seen
+from tests.faults.lab import Lab
+from tests.faults.row import Fault, Seen
 
 TEXT = f"before\n{report.BEGIN}\n{report.END}\nafter\n"
 
