@@ -17,3 +17,11 @@ async def test_nothing_acknowledged_is_lost(fault: Fault, labs: Labs) -> None:
 
     print(f"\n{seen}")
     assert seen.is_good, f"{seen}\nhistory: {seen.history}, seed {labs.form.seed}\n" + "\n".join(seen.complaints)
+
+
+async def test_a_million_presses_were_acknowledged(labs: Labs) -> None:
+    """Over all rows of one long run, as the promise says."""
+    if not labs.form.is_long or len(labs.seen) < len(MATRIX):
+        pytest.skip("only for all rows of the long form")
+
+    assert sum(seen.presses.acknowledged for seen in labs.seen) >= 1_000_000
