@@ -1,6 +1,8 @@
 """Links: dialling, listening, and the end of all of them."""
 
 import asyncio
+import logging
+import socket
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -50,6 +52,21 @@ async def test_a_port_in_use_is_refused_with_what_to_do(ann: Owner) -> None:
 async def test_the_cluster_port_serves_the_routes_it_was_given(ann: Owner) -> None:
     async with aiohttp.ClientSession() as session, session.get(f"http://{ann.address}/healthz") as answer:
         assert await answer.text() == "alive"
+
+
+async def test_a_peer_that_is_gone_before_it_was_let_in_is_no_error(
+    ann: Owner, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As all are that dialled a frozen node, when it thaws."""
+    with socket.create_connection(("127.0.0.1", ann.links.port)) as gone:
+        gone.sendall(
+            b"GET /link HTTP/1.1\r\nHost: ann\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+    async with aiohttp.ClientSession() as session, session.get(f"http://{ann.address}/healthz") as answer:
+        assert answer.status == 200, "ann has taken the earlier connection too by now"
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert not ann.links.sockets
 
 
 async def test_stopping_tells_every_peer_and_takes_no_more_links(ann: Owner, ben: Owner) -> None:

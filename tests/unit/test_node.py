@@ -139,6 +139,22 @@ async def test_what_was_taken_is_committed_before_the_end(site: Site) -> None:
     await converged(HOME, 5, await site.start("n1"))
 
 
+async def test_what_arrives_while_the_links_end_is_committed_before_the_ledger_is_closed(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = await site.start("n1")
+    presser, cancel = Presser(node), node._tasks.cancel
+
+    async def cancel_and_hear_more() -> None:
+        await cancel()
+        presser.press(5)
+
+    monkeypatch.setattr(node._tasks, "cancel", cancel_and_hear_more)
+    await site.stop("n1")
+    assert not node.failed.done()
+    assert presser.answers[0].n == 5
+
+
 async def test_a_leaving_node_serves_its_peers_first(site: Site) -> None:
     """Its last commit follows on another so soon that its push is still held back."""
     one, two, three = await site.cluster()
