@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import socket
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -12,6 +11,7 @@ from aiohttp import web
 from cluster.links import Links
 from cluster.surface import StartError
 from tests.unit.link_owners import Owner, linked, listening
+from tests.unit.strangers import ask_and_leave
 
 
 @pytest.fixture
@@ -58,11 +58,7 @@ async def test_a_peer_that_is_gone_before_it_was_let_in_is_no_error(
     ann: Owner, caplog: pytest.LogCaptureFixture
 ) -> None:
     """As all are that dialled a frozen node, when it thaws."""
-    with socket.create_connection(("127.0.0.1", ann.links.port)) as gone:
-        gone.sendall(
-            b"GET /link HTTP/1.1\r\nHost: ann\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-        )
+    ask_and_leave(ann.links.port, "/link")
     async with aiohttp.ClientSession() as session, session.get(f"http://{ann.address}/healthz") as answer:
         assert answer.status == 200, "ann has taken the earlier connection too by now"
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
