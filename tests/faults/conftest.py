@@ -37,9 +37,9 @@ class Labs:
             print(f"history: {lab.folder / fault.name}.jsonl, seed {self.form.seed}\n{lab.cluster.logs(60)}")
             await self.close()
             raise
-        if seen.is_good:
+        if seen.is_good and not self.form.keeps_histories:
             seen.history.unlink()
-        else:
+        elif not seen.is_good:
             print(lab.cluster.logs(60))
             await self.close()
         self.seen.append(seen)

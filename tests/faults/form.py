@@ -22,6 +22,7 @@ class Form:
     kills: int
     bits: int
     seed: int
+    keeps_histories: bool = False
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -31,6 +32,7 @@ class Form:
             kills=_number("FAULTS_KILLS", 60 if is_long else 20),
             bits=_number("FAULTS_BITS", 10 if is_long else 2),
             seed=_number("FAULTS_SEED", random.SystemRandom().randrange(10_000)),
+            keeps_histories=bool(_number("FAULTS_KEEP", 0)),
         )
 
     def pick(self, short: T, long: T) -> T:

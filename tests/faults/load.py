@@ -64,6 +64,11 @@ class Load:
         return sum(sum(presser.saved.values()) for presser in self.pressers)
 
     @property
+    def is_connected(self) -> bool:
+        """Whether everybody is."""
+        return all(presser.is_connected for presser in self.pressers)
+
+    @property
     def broken(self) -> int:
         """How many connections ended without the node having said that it leaves."""
         return sum(presser.broken for presser in self.pressers)
