@@ -15,7 +15,7 @@ from tests.support.waiting import wait_for
 SECTOR_BYTES: Final = 4096
 # What is left free on a full disk at first: less than a write-ahead log grows to, so that it is full at once.
 LEFT_BYTES: Final = 1 << 20
-FAILED: Final = ("engine.failed", "node.failed", "disk I/O error", "malformed", "Traceback")
+FAILED: Final = ("engine.failed", "node.failed", "ledger.checked", "disk I/O error", "malformed", "Traceback")
 
 
 async def slow_disk(lab: Lab) -> str:
