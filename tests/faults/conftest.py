@@ -1,7 +1,10 @@
 """One lab for all rows, as long as it stays whole: starting three nodes costs seconds."""
 
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from datetime import datetime
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -12,8 +15,10 @@ from tests.faults.form import Form
 from tests.faults.lab import Lab
 from tests.faults.matrix import MATRIX
 from tests.faults.row import Fault, Seen
+from tests.support.process import REPOSITORY
 
 FORM: Final = Form.from_environment()
+KEPT: Final = REPOSITORY / ".faults"
 
 
 class Labs:
@@ -34,16 +39,24 @@ class Labs:
         try:
             seen = await lab.run(fault)
         except BaseException:
-            print(f"history: {lab.folder / fault.name}.jsonl, seed {self.form.seed}\n{lab.cluster.logs(60)}")
-            await self.close()
+            await self._give_up(lab, fault)
             raise
-        if seen.is_good and not self.form.keeps_histories:
+        if not seen.is_good:
+            seen.history = await self._give_up(lab, fault)
+        elif not self.form.keeps_histories:
             seen.history.unlink()
-        elif not seen.is_good:
-            print(lab.cluster.logs(60))
-            await self.close()
         self.seen.append(seen)
         return seen
+
+    async def _give_up(self, lab: Lab, fault: Fault) -> Path:
+        """Keep the history and the logs where no later run removes them, and end this lab."""
+        kept = KEPT / f"{datetime.now():%m%d-%H%M%S}-{fault.name}"
+        kept.mkdir(parents=True)
+        for path in (*lab.folder.glob("*.log"), *lab.folder.glob(f"{fault.name}.jsonl")):
+            shutil.copy(path, kept)
+        print(f"history and logs: {kept}, seed {self.form.seed}\n{lab.cluster.logs(60)}")
+        await self.close()
+        return kept / f"{fault.name}.jsonl"
 
     async def close(self) -> None:
         self._lab = None

@@ -14,11 +14,13 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack, closing
+from contextlib import AsyncExitStack, closing, suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
+
+import aiohttp
 
 from tests.faults import checker
 from tests.faults.checker import Finding, Presses, Table
@@ -214,6 +216,12 @@ class Lab:
         """Whether the node says that it is in this state: `ready`, `read_only`, …"""
         async with self.cluster.session.get(f"{node.address}/readyz") as answer:
             return bool((await answer.json())["state"] == wanted)
+
+    async def serves(self, node: Node) -> bool:
+        """Whether visitors find it now; one that is down does not answer."""
+        with suppress(aiohttp.ClientError, OSError, TimeoutError):
+            return await self.state(node, "ready")
+        return False
 
     def on_end(self, undo: Callable[[], None]) -> None:
         """Called when the lab is thrown away, whatever became of the row."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import resource
+from functools import partial
 from typing import Final
 
 from tests.faults.lab import Lab
@@ -10,20 +11,38 @@ from tests.support.browser import Browser, ConnectionEndedError
 from tests.support.node import Node
 from tests.support.process import REPOSITORY, address_space_bytes, open_descriptors
 from tests.support.versions import FIRST, unpack
+from tests.support.waiting import wait_for
 
 # What comes to a node that has nothing left to give.
 NEWCOMERS: Final = 100
 
 
 async def kill(lab: Lab) -> str:
-    """A round may meet a node that is still starting: then its start is what is cut off."""
+    """A round may meet a node that is still starting: then its start is what is cut off. One other is left to
+    serve; that none is left is a power cut."""
     before = lab.supervisor.restarted
     while lab.supervisor.restarted - before < lab.form.kills:
         node = lab.pick_node()
+        await wait_for(partial(another_serves, lab, node), 20, f"a node beside {node.name} to serve")
         if node.is_running:
             await node.kill()
         await lab.press_for(lab.random.uniform(0.2, 1.0))
     return f"{lab.supervisor.restarted - before} kills, each restarted"
+
+
+async def another_serves(lab: Lab, node: Node) -> bool:
+    states = [lab.serves(other) for other in lab.nodes if other is not node]
+    return any(await asyncio.gather(*states))
+
+
+async def cut_power(lab: Lab) -> str:
+    rounds = lab.form.pick(1, 10)
+    for _ in range(rounds):
+        await asyncio.gather(*(node.kill() for node in lab.nodes))
+        await lab.wait_until_whole()
+        await wait_for(lambda: lab.load.is_connected, 20, "everybody to be back")
+        await lab.load.wait_for_presses(500, 20)
+    return f"all at once, {rounds} times"
 
 
 async def freeze(lab: Lab) -> str:
@@ -119,9 +138,16 @@ async def newcomers(address: str) -> int:
 ROWS: Final = (
     Fault(
         "kill",
-        "SIGKILL to any node at a random moment, again and again, also while it starts",
+        "SIGKILL to any node at a random moment, again and again, also while it starts, while another one serves",
         "visitors reconnect; nothing acknowledged is lost",
         kill,
+    ),
+    Fault(
+        "power-cut",
+        "SIGKILL to all nodes at once",
+        "what was acknowledged is on their disks; visitors come back with a pause that doubles",
+        cut_power,
+        outage_within_s=20,
     ),
     Fault(
         "freeze",
