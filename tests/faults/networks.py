@@ -59,7 +59,7 @@ async def bridge(lab: Lab) -> str:
 
 
 async def flapping(lab: Lab) -> str:
-    rounds = lab.form.pick(5, 60)
+    rounds = lab.form.pick(3, 60)
     for _ in range(rounds):
         node = lab.random.choice(NODES)
         others = [(node, other) for other in NODES if other != node]
@@ -98,7 +98,7 @@ async def lose(lab: Lab, percent: int) -> str:
             if sender != receiver:
                 lab.network.lose(sender, receiver, percent / 100)
     before = lab.load.acknowledged
-    seconds = lab.form.pick(2, 30)
+    seconds = lab.form.pick(1, 30)
     await lab.press_for(seconds)
     lab.network.heal()
     return f"{(lab.load.acknowledged - before) / seconds:,.0f} presses a second were acknowledged meanwhile"

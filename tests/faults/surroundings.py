@@ -47,7 +47,7 @@ async def reload_nginx(lab: Lab) -> str:
 
 
 async def kill_nginx(lab: Lab) -> str:
-    rounds = lab.form.pick(2, 10)
+    rounds = lab.form.pick(1, 10)
     for _ in range(rounds):
         await lab.nginx.kill()
         await lab.press_for(lab.random.uniform(0.1, 1.0))
