@@ -34,7 +34,7 @@ __all__ = [
     "Tally",
 ]
 
-Refusal = Literal["rate_limited", "reset", "behind", "read_only"]
+Refusal = Literal["rate_limited", "reset", "behind", "read_only", "erased"]
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -44,7 +44,8 @@ class Answer(msgspec.Struct, frozen=True):
     part, higher if the actor had more already. `copies` other ledgers hold it. The answer is the last one when
     copies >= wanted; before that, another follows as soon as the copies exist.
     With `refusal` nothing was taken, `gen` and `n` are the item's and the actor's, and no other answer follows;
-    `read_only` knows neither, and says 0.
+    `read_only` knows neither, and says 0. `erased`: the visitor is, so its presses are taken by nobody.
+    After a reset, gen is the new one, and n and count are 0. After an erasure, item is "" and n is 1.
     """
 
     item: str
@@ -61,10 +62,14 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Changed(msgspec.Struct, frozen=True):
-    """What one commit changed: items with their new state, and the tallies behind it, by (item, actor)."""
+    """What one commit changed: items with their new state, and the tallies behind it, by (item, actor).
+
+    `erased`: the `erasure_key` of each visitor that this commit erased.
+    """
 
     items: dict[str, ItemState]
     tallies: dict[tuple[str, bytes], Tally]
+    erased: frozenset[bytes] = frozenset()
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -123,6 +128,18 @@ class Engine(Protocol):
         Of one owner (a connection, an HTTP request), item and actor only the newest press is still owed its
         second answer, so a node whose peers are away for a week owes no more than its connections can show.
         """
+
+    def reset(self, item: str, reply: Callable[[Answer], None], owner: Hashable) -> None:
+        """Queue the beginning of the item's next generation: its tallies count no more. Answered like a press."""
+
+    def erase(self, visitor: bytes, reply: Callable[[Answer], None], owner: Hashable) -> None:
+        """Queue the erasure of a visitor (its id) and of all its presses, on every node and for good.
+
+        Answered like a press. Counts fall within seconds after it, and `Changed` tells of that.
+        """
+
+    def is_erased(self, visitor: bytes) -> bool:
+        """Whether this node knows that the visitor was erased."""
 
     def forget(self, owner: Hashable) -> None:
         """Owe this owner nothing more: it is gone."""

@@ -7,7 +7,7 @@ import apsw
 import pytest
 
 from cluster.core.rows import Row
-from cluster.ledger import Ledger
+from cluster.ledger import Ledger, open_ledger
 from tests.unit.tables import HOME
 
 Open = Callable[[], Ledger]
@@ -21,7 +21,7 @@ def reopen(tmp_path: Path) -> Iterator[Open]:
     def open_again() -> Ledger:
         while opened:
             opened.pop().close()
-        opened.append(Ledger(tmp_path))
+        opened.append(open_ledger(tmp_path))
         return opened[-1]
 
     yield open_again

@@ -2,8 +2,9 @@
 
 from cluster.core.copies import Copies, Owed
 from cluster.core.events import Asked, Close, Learned, Offered, Opened, Send, Settled
+from cluster.core.holdings import Holdings
 from cluster.core.link import Identity
-from cluster.core.merge import Changes, Offer
+from cluster.core.offers import Changes, Offer
 from cluster.core.press import Press
 from cluster.core.replica import Replica
 from cluster.core.rows import Row
@@ -34,7 +35,8 @@ class Side:
         """A run with what the table holds."""
         identity = Identity(name=self.origin[:1].decode(), ledger=self.ledger, origin=self.origin)
         heads = self.table.heads
-        self.replica = Replica(identity, [KEY], heads, floor=heads, copies=Copies(self.ledger))
+        holdings = Holdings(heads, floor=heads, buckets=self.table.buckets)
+        self.replica = Replica(identity, [KEY], holdings, copies=Copies(self.ledger))
 
     def press(self, n: int, *, item: str = HOME, who: int = 1) -> Changes:
         return self.commit(Press(item, actor(who), None, n))

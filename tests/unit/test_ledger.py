@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from cluster.core.merge import Adoption, Page, Range, sums_of
+from cluster.core.offers import Adoption, Page, Range
 from cluster.core.press import ItemState, Tally
 from cluster.core.rows import Row
-from cluster.ledger import SCAN_ROWS, Ledger
+from cluster.core.sums import sums_of
+from cluster.ledger import SCAN_ROWS, Ledger, open_ledger
 from cluster.ledger_file import SCHEMA_VERSION
 from cluster.surface import StartError
 from tests.unit.ledgers import Open, change_behind_its_back, count, rows_of
@@ -36,7 +37,7 @@ def test_what_later_versions_append_survives_a_restart(reopen: Open) -> None:
 
 
 def test_every_ledger_has_an_id_of_its_own(tmp_path: Path) -> None:
-    one, other = Ledger(tmp_path / "one"), Ledger(tmp_path / "other")
+    one, other = open_ledger(tmp_path / "one"), open_ledger(tmp_path / "other")
     assert one.id != other.id
     assert len(one.id) == 16
     one.close()
@@ -59,8 +60,7 @@ def test_item_sums_on_disk_are_those_of_the_rows(reopen: Open) -> None:
     for seq in range(1, 30):
         ledger.commit([Page([row(seq % 7 + 1, seq=seq, who=seq % 5)]), press(seq, who=seq % 3)], HERE, {})
     ledger = reopen()
-    _, held = ledger._held([(HOME, b"")])
-    assert held.items[HOME] == sums_of(0, rows_of(ledger))
+    assert ledger.sums(HOME) == sums_of(0, rows_of(ledger))
 
 
 def test_a_reset_is_kept(reopen: Open) -> None:
@@ -132,14 +132,14 @@ def test_a_scan_sees_what_is_committed_while_it_goes_on(ledger: Ledger) -> None:
 
 def test_a_second_opener_is_refused(ledger: Ledger, tmp_path: Path) -> None:
     with pytest.raises(StartError, match="in use by another node"):
-        Ledger(tmp_path)
+        open_ledger(tmp_path)
     assert count(ledger) == 0
 
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StartError, match="cannot be written"):
-        Ledger(tmp_path / "file" / "ledger")
+        open_ledger(tmp_path / "file" / "ledger")
 
 
 def test_a_ledger_of_a_newer_version_is_refused_and_left_alone(reopen: Open, tmp_path: Path) -> None:
@@ -147,11 +147,11 @@ def test_a_ledger_of_a_newer_version_is_refused_and_left_alone(reopen: Open, tmp
     change_behind_its_back(tmp_path, f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     for _ in range(2):
         with pytest.raises(StartError, match="newer version"):
-            Ledger(tmp_path)
+            open_ledger(tmp_path)
     change_behind_its_back(tmp_path, f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
 def test_a_file_that_is_no_ledger_is_refused_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "ledger.db").write_bytes(b"this is no database" * 1000)
     with pytest.raises(StartError, match="backup"):
-        Ledger(tmp_path)
+        open_ledger(tmp_path)

@@ -6,8 +6,9 @@ from pathlib import Path
 import apsw
 import pytest
 
-from cluster.core.merge import Adoption, ItemSums, Page, Range
+from cluster.core.offers import Adoption, Page, Range
 from cluster.core.rows import Row
+from cluster.core.sums import ItemSums
 from cluster.ledger import Ledger, LedgerError, LedgerFullError
 from cluster.surface import StartError
 from tests.unit.ledgers import Open, change_behind_its_back, count, rows_of
@@ -164,4 +165,4 @@ def test_when_there_is_room_again_it_goes_on(ledger: Ledger, reopen: Open) -> No
 def test_unknown_items_of_a_batch_cost_no_row(ledger: Ledger) -> None:
     ledger.commit([press(5)], HERE, {actor(1)[:10]: 0})
     assert (rows_of(ledger), ledger.heads) == ([], {})
-    assert ledger._held([(HOME, b"")])[1].items.get(HOME, ItemSums()) == ItemSums()
+    assert ledger.sums(HOME) == ItemSums()
