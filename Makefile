@@ -3,6 +3,8 @@
 # make install only the virtual environment in .venv that `make run` makes and uses
 # make test    everything that can be checked here, each layer a run of its own; installs what is missing
 #              SEEDS=5000 more simulated lives · WITHOUT="compose browser" leaves layers out, and says so
+# make simulate  SEEDS=10000 lives of a simulated cluster on all cores, and what they came across
+# make ablations LIVES=200 the same with each rule switched off in turn; writes docs/ablations.md
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -11,12 +13,13 @@ SHELL := /bin/sh
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3 python; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 
-SEEDS ?= 300
+SEEDS ?= 200
+LIVES ?= 200
 export SEEDS
 
 LAYERS := lint unit simulation cluster browser compose faults
 
-.PHONY: help install run test $(LAYERS) tools lock clean
+.PHONY: help install run test $(LAYERS) tools simulate ablations lock clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -32,6 +35,12 @@ test: .venv/tests-installed tools
 
 $(LAYERS): .venv/tests-installed
 	@.venv/bin/python -m tests.layers $@
+
+simulate: .venv/tests-installed
+	@.venv/bin/python -m tests.simulation.run $(SEEDS)
+
+ablations: .venv/tests-installed
+	@.venv/bin/python -m tests.simulation.ablate $(LIVES)
 
 # Programs that tests start and that are not Python packages: nginx, a browser, a container engine.
 tools:

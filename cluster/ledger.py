@@ -7,7 +7,7 @@
    process may go on, with a new origin.
 4. What the disk has changed is never handed on (R13). The first such thing marks the ledger as suspect, and the
    node must exit: its next start checks the whole (`cluster.ledger_check`), puts aside what is spoilt, drops all
-   heads, and pulls everything.
+   heads, and pulls everything; or, where the file's structure is broken, refuses to start.
 5. Item rows hold the sums of their rows, and buckets those of their items, so a start reads none of the tallies.
 
 Not thread-safe: all calls come from the writer thread (`cluster.batches`), the first and the last ones too.
@@ -220,7 +220,9 @@ class Ledger:
         except apsw.FullError as error:
             raise LedgerFullError(f"{self._file.name}: no space left on the disk") from error
         except (apsw.CorruptError, apsw.NotADBError, UnicodeError) as error:
+            # The next start must find it too, and refuse: else the node would serve until it comes to that page.
             self._end = f"{self._file.name}: {error}. {REPLACE_IT}"
+            self._mark_suspect()
             raise LedgerError(self._end) from error
         except apsw.Error as error:
             self._end = f"{self._file.name}: {error}. Check the disk"

@@ -129,6 +129,7 @@ class SimCluster:
         self.network.push_loss = self.network.push_repeat = 0.0
         for node in self.nodes:
             node.drive.mend()
+            node.upgrade()
             node.passes_at_peace = None
             if not node.is_up:
                 node.start()

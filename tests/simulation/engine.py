@@ -6,14 +6,17 @@ full disk makes the node read-only until there is room, any other failure ends t
 
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
+from cluster.core import wire
 from cluster.core.copies import Copies, Owed
 from cluster.core.holdings import Holdings
 from cluster.core.link import Identity
 from cluster.core.offers import Changes, Offer, Outcome
 from cluster.core.press import Wish
 from cluster.core.replica import Replica
+from cluster.core.rows import Key
 from cluster.core.wire import Status
 from cluster.ledger import LedgerError, LedgerFullError
 from tests.simulation.storage import PowerCutError
@@ -48,13 +51,17 @@ class SimEngine:
 
     def begin(self, origin: bytes) -> None:
         """Speak as a new origin, from what the ledger holds."""
+        self.forget_the_last()
         self.origin = origin
-        self.is_read_only = False
         ledger = self._node.ledger
         self.copies = Copies(ledger.id)
         identity = Identity(name=self._node.title, ledger=ledger.id, origin=origin)
         holdings = Holdings(ledger.heads, floor=self._node.floor(), buckets=ledger.buckets, ring_rows_max=RING_ROWS)
         self.replica = Replica(identity, [KEY], holdings, copies=self.copies)
+
+    def forget_the_last(self) -> None:
+        """Nothing waits, and nothing is under way."""
+        self.is_read_only = False
         self._entries: deque[Entry] = deque()
         self._is_committing = False
         self._under_way: list[Entry] = []
@@ -153,7 +160,7 @@ class SimEngine:
         self._take(changes)
         outcomes = iter(changes.outcomes)
         for offer, reply, owner in taken:
-            if isinstance(offer, Wish):
+            if self.is_wish(offer):
                 assert reply is not None
                 self._answer(offer, next(outcomes), reply, owner)
         self._node.links.carry_out()
@@ -177,7 +184,7 @@ class SimEngine:
         heads = self.replica.heads
         seen["row above its head"] += sum(row.seq > heads.get(row.origin, 0) for row in changes.rows.values())
 
-    def _answer(self, wish: Wish, outcome: Outcome, reply: Reply, owner: Hashable) -> None:
+    def _answer(self, wish: Any, outcome: Outcome, reply: Reply, owner: Hashable) -> None:
         if outcome.refusal is not None:
             reply(outcome, 0)
             return
@@ -185,6 +192,22 @@ class SimEngine:
         if outcome.origin != self.origin and copies < self.wanted_copies:
             self._world.seen["no-op waits for another's row"] += 1
         if copies < self.wanted_copies:
-            owed = OwedReply(owner, wish.key, outcome.origin, outcome.seq, self.wanted_copies, outcome, reply)
-            self.copies.owe(owed)
+            key, wanted = self.key_of(wish), self.wanted_copies
+            self.copies.owe(self.owed(owner, key, outcome.origin, outcome.seq, wanted, outcome, reply))
         reply(outcome, copies)
+
+    # -- what another version has words of its own for
+
+    @property
+    def wire(self) -> ModuleType:
+        return wire
+
+    def is_wish(self, offer: object) -> bool:
+        return isinstance(offer, Wish)
+
+    def key_of(self, wish: Any) -> Key:
+        key: Key = wish.key
+        return key
+
+    def owed(self, *fields: Any) -> Owed:
+        return OwedReply(*fields)

@@ -19,7 +19,7 @@ APART_S = 10.0
 
 
 class Faults:
-    """The fate of one life."""
+    """The fate of one life. The first version is spared what it had no rule for: rollbacks and flipped bits."""
 
     def __init__(self, cluster: SimCluster, life: "Life") -> None:
         self.cluster, self.life = cluster, life
@@ -185,7 +185,7 @@ class Faults:
 
     def flipped_bits(self) -> None:
         node = self._one_up()
-        if node is not None and self.may_lose_a_ledger():
+        if node is not None and node.make_first is None and self.may_lose_a_ledger():
             self._note("flipped bits")
             flips = self.world.random.choice([1, 1, 3])
             node.stop()
@@ -218,6 +218,8 @@ class Faults:
         if node is not None and len(self.nodes) > 2 and self.may_lose_a_ledger():
             self._note("cloned disk")
             other = self.world.random.choice(others)
+            if other.make_first is None:
+                node.make_first = None  # the first version refuses what a newer one has written
             self._lose(node, lambda: setattr(node, "drive", other.drive.copy()))
 
     def _lose(self, node: SimNode, do: Callable[[], object]) -> None:
@@ -233,7 +235,7 @@ class Faults:
     def snapshot_put_back(self) -> None:
         """The whole machine, memory and disk, is put back to what it was: the same run goes on from there (R10)."""
         node = self._one_up(self.snapshots)
-        if node is not None and self.may_lose_a_ledger():
+        if node is not None and node.make_first is None and self.may_lose_a_ledger():
             drive, origin = self.snapshots[node.name]
             self._note("snapshot put back")
             node.crash()
@@ -265,7 +267,7 @@ class Faults:
             for key, entry in visitor.all_entries()
             for gen, n in entry.acknowledged_in.items()
         ) and all(
-            len({node.ledger.id for node in up if node.ledger.sums(item).gen >= gen}) >= 2
+            len({node.ledger.id for node in up if node.gen(item) >= gen}) >= 2
             for item, gen in self.cluster.resets.items()
         )
 

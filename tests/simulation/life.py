@@ -8,6 +8,7 @@ from typing import Self
 
 from tests.simulation.cluster import SimCluster
 from tests.simulation.faults import Faults
+from tests.simulation.first_version import make_first
 
 KINDS = ("tap", "once", "clap")
 LIFE_S = 25.0
@@ -34,6 +35,7 @@ class Life:
         network.latency_s = world.random.choice([(0.0005, 0.005), (0.001, 0.08), (0.05, 0.3)])
         network.push_loss = world.random.choice([0.0, 0.1, 0.5])
         network.push_repeat = world.random.choice([0.0, 0.1])
+        self._make_some_old()
         self.cluster.start()
         end = world.now + LIFE_S
         self._press_until(end)
@@ -41,6 +43,13 @@ class Life:
         world.run_for(LIFE_S)
         self.cluster.heal()
         return self.cluster
+
+    def _make_some_old(self) -> None:
+        """In every fourth life some nodes begin as the first version, and are upgraded one by one."""
+        if self.world.seed % 4 == 3:
+            for node in self.cluster.nodes[: self.world.random.randrange(1, len(self.cluster.nodes) + 1)]:
+                node.make_first = make_first
+                self.world.after(self.world.between(5.0, LIFE_S), node.upgrade)
 
     def random_item(self) -> str:
         return self.world.random.choice(self.items)

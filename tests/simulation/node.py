@@ -5,6 +5,9 @@ here too: a process that ended is started again, and a ledger that cannot be ope
 """
 
 from collections.abc import Callable, Hashable
+from typing import Any
+
+import apsw
 
 from cluster.core.press import Wish
 from cluster.core.replica import Replica
@@ -30,6 +33,7 @@ class SimNode:
         self.clock_s = world.between(0.0, 1e6)  # every machine's monotonic clock began at another time
         self.links = SimLinks(self)
         self.engine = SimEngine(self)
+        self.make_first: Callable[[SimNode], tuple[Any, SimEngine]] | None = None
         self.peers: list[SimNode] = []
         self.ledger: Ledger
         self.has_digests = True
@@ -73,20 +77,25 @@ class SimNode:
             return
         self.run += 1
         self.is_up, self.is_frozen = True, False
+        self._held_back = []
         self.links.begin()
         self.engine.begin(origin or self.world.random.randbytes(16))
         self._every(lambda: 0.5, self.links.tick)
         self._every(lambda: self.world.between(1.0, 2.0), self.links.look)
         if self.has_digests:
             self._every(lambda: DIGEST_S, self.links.tell_digest)
-        self._every(lambda: 0.02 if self.ledger.round.is_wanted else 0.25, self.engine.go_round)
+        if self.make_first is None:
+            self._every(lambda: 0.02 if self.ledger.round.is_wanted else 0.25, self.engine.go_round)
         for peer in self.peers:
             self._every(lambda: self.world.between(0.05, 1.0), lambda peer=peer: self.links.dial(peer))
 
     def _open_ledger(self) -> bool:
         try:
-            self.ledger = self.storage.open(self.name)
-        except PowerCutError:
+            if self.make_first is not None:
+                self.ledger, self.engine = self.make_first(self)
+                return True
+            self.ledger, self.engine = self.storage.open(self.name), SimEngine(self)
+        except (PowerCutError, apsw.Error):
             self.start_later()
             return False
         except StartError as error:
@@ -108,6 +117,15 @@ class SimNode:
         self.engine.finish()
         self.drive.let_go()
         self.end()
+
+    def upgrade(self) -> None:
+        """Put today's program in the place of the first version's, on the same drive."""
+        if self.make_first is not None:
+            self.world.seen["upgraded"] += 1
+            self.make_first = None
+            if self.is_up:
+                self.stop()
+                self.start()
 
     def stop(self) -> None:
         """SIGTERM: the ledger is closed, and all of it stands in the main file."""
@@ -202,6 +220,9 @@ class SimNode:
 
     def n(self, item: str, actor: bytes) -> int:
         return self.ledger.read([], [(item, actor)]).tallies[item, actor].n
+
+    def gen(self, item: str) -> int:
+        return self.ledger.read([item], []).items[item].gen
 
     def holds(self, key: Key, gen: int, n: int) -> bool:
         """Whether this tally, or what takes its place, is in the table."""

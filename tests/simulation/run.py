@@ -10,8 +10,13 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
+from itertools import repeat
 
 import msgspec
+
+from tests.simulation.ablations import switched_off
+from tests.simulation.life import Life
 
 CHUNK = 20
 
@@ -33,30 +38,34 @@ class Report(msgspec.Struct):
         self.failures |= other.failures
 
 
-def live_through(seeds: range) -> Report:
-    """Live these lives."""
-    from tests.simulation.life import Life  # noqa: PLC0415 - made small in the process that lives them
-
+def live_through(seeds: range, rule_off: str) -> Report:
+    """Live these lives, without this rule if it is one."""
     report = Report()
-    for seed in seeds:
-        with Life(seed) as life:
-            try:
-                life.live().assert_all_is_well()
-            except Exception as error:  # noqa: BLE001 - each is a finding, and the rest are to be lived too
-                report.failures[seed] = f"{type(error).__name__}: {error}"
-            report.lives += 1
-            report.events += life.world.events
-            report.hours += life.world.now / 3600
-            report.seen.update(life.world.seen)
+    with switched_off(rule_off) if rule_off else nullcontext():
+        for seed in seeds:
+            report.add(_live(seed))
     return report
 
 
-def run(seeds: range) -> Iterator[Report]:
+def _live(seed: int) -> Report:
+    report = Report(lives=1)
+    with Life(seed) as life:
+        try:
+            life.live().assert_all_is_well()
+        except Exception as error:  # noqa: BLE001 - each is a finding, and the rest are to be lived too
+            report.failures[seed] = f"{type(error).__name__}: {error}"
+        report.events = life.world.events
+        report.hours = life.world.now / 3600
+        report.seen.update(life.world.seen)
+    return report
+
+
+def run(seeds: range, rule_off: str = "") -> Iterator[Report]:
     """The report so far, after each part."""
     total = Report()
     chunks = [seeds[first : first + CHUNK] for first in range(0, len(seeds), CHUNK)]
     with ProcessPoolExecutor(max_workers=os.cpu_count()) as pool:
-        for report in pool.map(live_through, chunks):
+        for report in pool.map(live_through, chunks, repeat(rule_off)):
             total.add(report)
             yield total
 

@@ -10,6 +10,7 @@ flip       a bit of what stands on the drive changes
 cut        the power goes in the middle of a commit: at the n-th write or sync from now
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 from random import Random
 from typing import Final
@@ -213,9 +214,13 @@ class Storage(apsw.VFS):
             db.pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
         except apsw.Error as error:
             raise unusable(name, error) from error
+        return Ledger(LedgerFile(db, name, self.closing(place, db), self.random.randbytes))
+
+    def closing(self, place: str, db: apsw.Connection) -> Callable[[], None]:
+        """What closes a connection to this drive, also after the power was cut."""
         drive = self.drives[place]
         number = drive.handle
-        return Ledger(LedgerFile(db, name, lambda: _close(db, drive, number), self.random.randbytes))
+        return lambda: _close(db, drive, number)
 
     def _find(self, path: str) -> tuple[Drive, str]:
         place, _, name = path.rpartition("/")

@@ -112,6 +112,9 @@ def test_a_broken_page_is_a_ledger_error_and_the_last_thing_that_happens(reopen:
         rows_of(ledger)
     with pytest.raises(LedgerError):
         ledger.commit([press(1, item=POST)], HERE, {})
+    for _ in range(2):
+        with pytest.raises(StartError, match="backup"):
+            reopen()
 
 
 def test_a_ledger_whose_origins_are_broken_is_refused_with_what_to_do(reopen: Open, tmp_path: Path) -> None:
