@@ -128,6 +128,11 @@ class Ledger:
         for bucket, by in changes.buckets.items():
             self.buckets[bucket] = shifted(self.buckets[bucket], by)
 
+    def begin_backup(self, copy: apsw.Connection) -> apsw.Backup:
+        """A copy into this empty database, to be stepped on the writer thread until it says that it is done."""
+        with self._translated():
+            return copy.backup("main", self._db, "main")
+
     def has_room(self) -> bool:
         """Whether a commit succeeds again after the disk was full."""
         try:

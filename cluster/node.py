@@ -19,6 +19,7 @@ import structlog
 from aiohttp import web
 
 from cluster.answers import Answers
+from cluster.backup import back_up
 from cluster.batches import Batches, Entry
 from cluster.core.copies import Copies, Owed
 from cluster.core.holdings import Holdings
@@ -157,6 +158,9 @@ class Node:
         else:
             self._counters["engine_presses_total"] += isinstance(wish, Press)
             self._batches.add(entry)
+
+    async def back_up(self, target: Path) -> None:
+        await back_up(self._ledger, self._batches, target)
 
     def forget(self, owner: Hashable) -> None:
         self._answers.copies.forget(owner)

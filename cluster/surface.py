@@ -13,6 +13,7 @@ it is `cluster.node.Node`; another may stand there later, and unit tests of `app
 
 import asyncio
 from collections.abc import Callable, Hashable, Sequence
+from pathlib import Path
 from typing import Literal, Protocol
 
 import msgspec
@@ -21,6 +22,7 @@ from cluster.core.press import ItemState, Press, Tally
 
 __all__ = [
     "Answer",
+    "BackupError",
     "Budget",
     "Changed",
     "ClusterSettings",
@@ -141,6 +143,12 @@ class Engine(Protocol):
     def is_erased(self, visitor: bytes) -> bool:
         """Whether this node knows that the visitor was erased."""
 
+    async def back_up(self, target: Path) -> None:
+        """Write a consistent copy of the ledger into this new file, while the node goes on.
+
+        Raises `BackupError`, with what to do, if no copy was made.
+        """
+
     def forget(self, owner: Hashable) -> None:
         """Owe this owner nothing more: it is gone."""
 
@@ -178,6 +186,10 @@ class Engine(Protocol):
 
     def counters(self) -> dict[str, float]:
         """Figures for the metrics page, by metric name without prefix; a name in `_total` only grows."""
+
+
+class BackupError(Exception):
+    """No copy was made; the message tells the operator what to do."""
 
 
 class StartError(Exception):

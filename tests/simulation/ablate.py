@@ -18,9 +18,9 @@ PAGE: Final = Path(__file__).parents[2] / "docs" / "ablations.md"
 HEAD: Final = """\
 # What each rule is worth
 
-Written by `make ablations`: the same {lives} random lives of a cluster (`tests/simulation`), with every rule kept, and
-with one rule switched off at a time. The rules are those of [design.md](design.md). Each has a scenario of its
-own too, which leads straight to the moment that it is for and fails without it
+Written by `make ablations`: the same {lives} random lives of a cluster (`tests/simulation`), once with every rule
+kept, and with one rule switched off at a time. The rules are those of [design.md](design.md). Each has a scenario of
+its own too, which leads straight to the moment that it is for and fails without it
 (`tests/simulation/test_rules.py`); so a rule that few lives miss is one for rare moments.
 
 | switched off | what is done instead | lives that fail | what breaks |
@@ -44,8 +44,8 @@ def _last(lives: range, rule: str) -> Report:
 
 
 def _row(rule: str, instead: str, report: Report) -> str:
-    kinds = Counter(broken.partition(": ")[2].partition(":")[0] for broken in report.failures.values())
-    broken = ", ".join(f"{_short(kind)} {times}" for kind, times in kinds.most_common(3))
+    kinds = Counter(_short(broken.partition(": ")[2]) for broken in report.failures.values())
+    broken = ", ".join(f"{kind} {times}" for kind, times in kinds.most_common(3))
     return f"| {rule} | {instead} | {len(report.failures)} of {report.lives} | {broken} |\n"
 
 
