@@ -19,8 +19,8 @@ HEAD: Final = """\
 # What each rule is worth
 
 Written by `make ablations`: the same {lives} random lives of a cluster (`tests/simulation`), once with every rule
-kept, and with one rule switched off at a time. The rules are those of [design.md](design.md). Each has a scenario of
-its own too, which leads straight to the moment that it is for and fails without it
+kept, and with one rule switched off at a time. The rules are those of [design.md](design.md). Each has a scenario
+of its own too, which leads straight to the moment that it is for and fails without it
 (`tests/simulation/test_rules.py`); so a rule that few lives miss is one for rare moments.
 
 | switched off | what is done instead | lives that fail | what breaks |
