@@ -22,7 +22,7 @@ from app.hub import Hub
 from app.metrics import Metrics
 from app.probes import Probes
 from app.problems import answer_problems
-from app.routes import ROUTES
+from app.routes import ADMIN_ROUTES, ROUTES
 from app.settings import Settings
 from app.visitors import Tokens
 from cluster.surface import Engine
@@ -65,8 +65,9 @@ def build_app(settings: Settings, engine: Engine, tools: Tools) -> web.Applicati
     app[keys.DESK] = desk
     app[keys.LIVE] = live.Live(desk, settings.allowed_origins)
     app[keys.FORM_TOKENS] = Tokens(settings.form_keys)
+    app[keys.RESETTING] = asyncio.Lock()
     app[keys.FAILED] = asyncio.get_running_loop().create_future()
-    app.router.add_routes([*ROUTES, *tools.probes.routes()])
+    app.router.add_routes([*ROUTES, *(ADMIN_ROUTES if settings.admin_token else ()), *tools.probes.routes()])
     app.on_response_prepare.append(guards.add_headers)
     app.on_response_prepare.append(live.let_go)
     app.cleanup_ctx.append(_background)

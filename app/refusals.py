@@ -1,7 +1,7 @@
 """Every way to refuse a visitor: the protocol's error codes, what they say, and their HTTP status.
 
 1. A code means the same over a WebSocket, the API and the form.
-   Only HTTP has `unanswered` (its requests wait) and `forbidden` (it has forms).
+   Only HTTP has `unanswered` (its requests wait), `forbidden` (it has forms), and the two of a reset.
 2. A code with `retry_after_s` heals by itself: the same press may be sent again.
 """
 
@@ -10,35 +10,40 @@ from typing import Final
 import msgspec
 
 from app import wire
+from cluster.surface import Refusal as EngineRefusal
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """is_fault: the client's mistake; one who keeps making them is sent away."""
-
     message: str
     status: int
-    is_fault: bool = False
     retry_after_s: float | None = None
 
 
 REFUSALS: Final = {
-    "bad_message": Refusal("This is not a message of the protocol.", 400, is_fault=True),
+    "bad_message": Refusal("This is not a message of the protocol.", 400),
     "bad_item": Refusal(
         "An item is written kind:name: kind is tap, once or clap; name is 1 to 200 characters of "
         "A-Z a-z 0-9 . _ ~ / @ % -, and no part between slashes is empty, '.' or '..'.",
         400,
-        is_fault=True,
     ),
-    "bad_tally": Refusal("n is 1 to 50 for clap items and 1 to 1048576 for others.", 400, is_fault=True),
-    "bad_token": Refusal("This token was not made by this cluster: forget it.", 401, is_fault=True),
-    "too_many_items": Refusal("At most 100 items at once.", 400, is_fault=True),
+    "bad_tally": Refusal("n is 1 to 50 for clap items and 1 to 1048576 for others.", 400),
+    "bad_token": Refusal("No visitor of this cluster has this token (any more): forget it.", 401),
+    "too_many_items": Refusal("At most 100 items at once.", 400),
     "rate_limited": Refusal("Too many presses at once: slow down.", 429, retry_after_s=1.0),
     "read_only": Refusal("This node cannot save presses now: it will try again.", 503, retry_after_s=2.0),
     "reset": Refusal("The item was reset: this press is of an older generation.", 409),
     "behind": Refusal("This node does not know of the item's reset yet: send again.", 503, retry_after_s=1.0),
     "unanswered": Refusal("Not answered in time: a press with n may be sent again.", 503, retry_after_s=1.0),
     "forbidden": Refusal("Forms of other sites may not press here.", 403),
+    "bad_admin_token": Refusal("This is not the admin token of this node.", 401),
+    "other_gen": Refusal("The item has another generation than the one to end: nothing was reset.", 409),
 }
+ERASED: Final = wire.Error(code="bad_token", message="This visitor was erased: a fresh one begins.", erased=True)
+
+
+def code_of(refusal: EngineRefusal) -> str:
+    """What a visitor is told of the engine's refusal; one that was erased has a token that is good for nothing."""
+    return "bad_token" if refusal == "erased" else refusal
 
 
 def error(

@@ -1,6 +1,7 @@
 """One browser's conversation with this node: messages in, frames out. It never sees the socket.
 
-1. A session begins as a fresh visitor with a tab of its own; a `hello` makes it somebody else.
+1. A session begins as a fresh visitor with a tab of its own; a `hello` makes it somebody else. When its visitor is
+   erased it begins afresh.
 2. Between registering a watch and asking the engine to read there is no await, so no change is missed.
 3. A press is answered through `reply`, at the commit and perhaps once more when the copies exist; of one item
    and actor the engine owes a session only the newest second answer.
@@ -20,7 +21,7 @@ from app import wire
 from app.connection import Outlet
 from app.desk import Desk, tally_in
 from app.hub import Watcher
-from app.refusals import REFUSALS, error
+from app.refusals import ERASED, code_of, error
 from app.visitors import TokenError, actor_of, new_tab, new_visitor
 from cluster.core.items import is_pressable, tally_max
 from cluster.surface import Answer, Press, Snapshot
@@ -38,7 +39,7 @@ class Session:
         self._outlet = outlet
         self._tab = new_tab()
         self._faults: deque[float] = deque(maxlen=FAULTS_MAX + 1)
-        self._watcher = Watcher(outlet, new_visitor())
+        self._watcher = Watcher(outlet, new_visitor(), self._begin_afresh)
         self._has_ended = False
         self.unanswered = 0
         desk.hub.add(self._watcher)
@@ -75,19 +76,26 @@ class Session:
     def _say_hello(self) -> None:
         token = self._desk.tokens.sign(self._watcher.visitor)
         self._outlet.send(wire.frame(wire.NodeHello(node=self._desk.node, token=token)))
+        if self._watcher.items:
+            self._read(list(self._watcher.items), self._deliver_mine)
+
+    def _begin_afresh(self) -> None:
+        """Its visitor was erased. The error says so, since a client could take it for the answer to its hello."""
+        self._desk.hub.set_visitor(self._watcher, new_visitor())
+        self._tab = new_tab()
+        self._tell(ERASED)
+        self._say_hello()
 
     def _hello(self, message: wire.Hello) -> None:
         if message.token is not None:
             try:
-                visitor = self._desk.tokens.verify(message.token)
+                visitor = self._desk.visitor_behind(message.token)
             except TokenError:
                 self._refuse("bad_token")
                 return
             self._desk.hub.set_visitor(self._watcher, visitor)
         self._tab = message.tab or self._tab
         self._say_hello()
-        if self._watcher.items:
-            self._read(list(self._watcher.items), self._deliver_mine)
 
     def _watch(self, items: Sequence[str]) -> None:
         if not all(map(is_pressable, items)):
@@ -154,26 +162,22 @@ class Session:
         elif answer.refusal == "reset":
             self._read([wish.item], partial(self._deliver_reset, wish.id))
         else:
+            # Not a mistake of the client, whatever the code says of others.
             retry_after_s = self._desk.retry_after_s(answer, visitor)
-            self._refuse(answer.refusal, message_id=wish.id, retry_after_s=retry_after_s)
+            self._tell(error(code_of(answer.refusal), message_id=wish.id, retry_after_s=retry_after_s))
 
     def _deliver_reset(self, message_id: int | None, items: Sequence[str], snapshot: Snapshot) -> None:
         self._deliver_mine(items, snapshot)
-        self._refuse("reset", message_id=message_id)
+        self._tell(error("reset", message_id=message_id))
 
-    def _refuse(
-        self,
-        code: str,
-        *,
-        message_id: int | None = None,
-        detail: str | None = None,
-        retry_after_s: float | None = None,
-    ) -> None:
-        self._desk.metrics.refused.labels(code).inc()
-        refusal = error(code, detail=detail, message_id=message_id, retry_after_s=retry_after_s)
+    def _refuse(self, code: str, *, message_id: int | None = None, detail: str | None = None) -> None:
+        """The client's mistake."""
+        self._tell(error(code, detail=detail, message_id=message_id))
+        self._note_fault()
+
+    def _tell(self, refusal: wire.Error) -> None:
+        self._desk.metrics.refused.labels(refusal.code).inc()
         self._outlet.send(wire.frame(refusal))
-        if REFUSALS[code].is_fault:
-            self._note_fault()
 
     def _note_fault(self) -> None:
         now = self._desk.clock()

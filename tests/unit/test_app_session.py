@@ -154,7 +154,7 @@ async def test_watch_tells_counts_and_mine_at_once(node: Node) -> None:
 
 async def test_a_tally_of_an_older_generation_is_told_as_0_of_the_new_one(node: Node) -> None:
     node.engine.put("once:a", VISITOR + bytes(6), 1)
-    node.engine.reset("once:a")
+    node.engine.put_reset("once:a")
     tab = node.tab()
     tab.is_visitor(node, "t")
     counts, mine = await tab.says(type="watch", items=["once:a"])
