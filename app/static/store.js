@@ -9,7 +9,8 @@
  * 3. The token is a cookie, so that the page works without a script too; written only for a press.
  * 4. Without a token the visitor is lost (some browsers keep a script's cookies for a week): of what is stored,
  *    only what was not saved is the next one's to press.
- * 5. Where storage is forbidden, everything lives as long as the page.
+ * 5. Where the visitor is forgotten, every tab clears the entries: one may have written its own again meanwhile.
+ * 6. Where storage is forbidden, everything lives as long as the page.
  */
 
 import { belongsToVisitor } from "./items.js";
@@ -74,7 +75,7 @@ export class Store {
       this.#shelf = durable();
       this.isDurable = true;
     } catch {
-      // Rule 5: the page says so next to what waits.
+      // Rule 6: the page says so next to what waits.
     }
     this.#token = this.token; // An open page's visitor is not lost with the cookie.
   }
@@ -101,7 +102,12 @@ export class Store {
       if (entry) on.entry(entry);
     });
     this.#channel = new BroadcastChannel("like");
-    this.#channel.onmessage = ({ data }) => (data.token ? on.token(data.token) : on.forgotten());
+    this.#channel.onmessage = ({ data }) => {
+      if (data.token) return on.token(data.token);
+      this.#token = "";
+      this.#clear();
+      return on.forgotten();
+    };
   }
 
   /** @returns {Entry[]} */
@@ -177,7 +183,17 @@ export class Store {
   /** The visitor is gone: token, tallies and unsent presses with it; the other tabs forget too. */
   forget() {
     this.token = "";
-    for (const { item, tab } of this.entries()) this.#shelf.removeItem(keyOf(item, tab));
+    this.#clear();
     this.#channel?.postMessage({});
+  }
+
+  /** Taps now; the others under the lock, behind every change that was asked for before. */
+  #clear() {
+    const remove = (/** @type {boolean} */ isVisitors) => {
+      const entries = this.entries().filter(({ item }) => belongsToVisitor(item) === isVisitors);
+      for (const { item, tab } of entries) this.#shelf.removeItem(keyOf(item, tab));
+    };
+    remove(false);
+    void this.locked(() => remove(true));
   }
 }
