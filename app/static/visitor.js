@@ -108,13 +108,10 @@ export class Visitor {
     if (!stored) this.store.inherit();
     this.#token = stored || this.#fresh;
     this.store.token = this.#token;
+    if (!stored) this.store.tellToken(this.#token);
     // Once a hello was answered, the connection is no longer its fresh token's.
-    if (this.#token !== this.#fresh || this.knownTab) {
-      this.#sayHello();
-      return;
-    }
-    this.isReady = true;
-    this.store.tellToken(this.#token);
+    if (this.#token !== this.#fresh || this.knownTab) this.#sayHello();
+    else this.isReady = true;
   }
 
   /**
