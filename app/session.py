@@ -1,7 +1,7 @@
 """One browser's conversation with this node: messages in, frames out. It never sees the socket.
 
 1. A session begins as a fresh visitor with a tab of its own; a `hello` makes it somebody else. When its visitor is
-   erased it begins afresh.
+   erased it begins afresh, and takes presses after the next `hello` only: what was on its way is the erased one's.
 2. Between registering a watch and asking the engine to read there is no await, so no change is missed.
 3. A press is answered through `reply`, at the commit and perhaps once more when the copies exist; of one item
    and actor the engine owes a session only the newest second answer.
@@ -41,6 +41,7 @@ class Session:
         self._faults: deque[float] = deque(maxlen=FAULTS_MAX + 1)
         self._watcher = Watcher(outlet, new_visitor(), self._begin_afresh)
         self._has_ended = False
+        self._is_afresh = False
         self.unanswered = 0
         desk.hub.add(self._watcher)
         self._say_hello()
@@ -83,6 +84,7 @@ class Session:
         """Its visitor was erased. The error says so, since a client could take it for the answer to its hello."""
         self._desk.hub.set_visitor(self._watcher, new_visitor())
         self._tab = new_tab()
+        self._is_afresh = True
         self._tell(ERASED)
         self._say_hello()
 
@@ -94,6 +96,7 @@ class Session:
                 self._refuse("bad_token")
                 return
             self._desk.hub.set_visitor(self._watcher, visitor)
+            self._is_afresh = False
         self._tab = message.tab or self._tab
         self._say_hello()
 
@@ -138,6 +141,9 @@ class Session:
             self._outlet.send(wire.frame(wire.Mine(mine)))
 
     def _press(self, wish: wire.PressWish) -> None:
+        if self._is_afresh:
+            self._tell(error("bad_token", message_id=wish.id))
+            return
         if not is_pressable(wish.item):
             self._refuse("bad_item", message_id=wish.id)
             return

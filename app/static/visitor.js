@@ -30,6 +30,8 @@ export class Visitor {
   isReady = false;
   /** The node erased whom this connection was: its fresh token is to come. */
   isErased = false;
+  /** Since then it takes presses only after a hello of ours: what was on its way is the erased one's. */
+  #needsHello = false;
   #isRenewed = false;
 
   /**
@@ -54,6 +56,7 @@ export class Visitor {
     this.knownTab = "";
     this.isReady = false;
     this.isErased = false;
+    this.#needsHello = false;
   }
 
   /** Whether a hello is on its way. */
@@ -77,6 +80,7 @@ export class Visitor {
     }
     const asked = this.#asked.shift();
     if (!asked) return false;
+    this.#needsHello = false;
     if (this.#token === asked.token) this.#signAnew(token);
     this.knownTab = asked.tab;
     this.isReady = this.#asked.length === 0;
@@ -110,7 +114,7 @@ export class Visitor {
     this.store.token = this.#token;
     if (!stored) this.store.tellToken(this.#token);
     // Once a hello was answered, the connection is no longer its fresh token's.
-    if (this.#token !== this.#fresh || this.knownTab) this.#sayHello();
+    if (this.#token !== this.#fresh || this.knownTab || this.#needsHello) this.#sayHello();
     else this.isReady = true;
   }
 
@@ -150,6 +154,7 @@ export class Visitor {
     this.knownTab = "";
     this.isReady = false;
     this.isErased = true;
+    this.#needsHello = true;
     if (isOurs) this.#lose();
     return isOurs;
   }

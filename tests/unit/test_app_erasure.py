@@ -186,11 +186,30 @@ async def test_open_connections_of_an_erased_visitor_begin_afresh(site: Site) ->
             later[message["type"]] = message
         assert later["mine"]["tallies"] == {"once:a": {"gen": 0, "n": 0}}
         assert later["counts"]["counts"] == {"once:a": 0}
+        await tab.say(type="hello", token=hello["token"], tab="t2")
         await tab.say(type="press", id=1, item="once:a", n=1)
         assert (await tab.hear("pressed"))["n"] == 1
     assert len(fresh) == 2
     assert VISITOR not in fresh
     assert {press.actor[:10] for press in site.engine.presses} == fresh
+
+
+async def test_what_an_erased_visitor_had_on_its_way_is_not_pressed_by_the_fresh_one(site: Site) -> None:
+    browser = await site.browser()
+    await is_visitor(browser, site, VISITOR)
+    site.engine.put_erasure(VISITOR)
+    await browser.say(type="press", id=1, item="tap:a", n=57)
+    await browser.say(type="hello", tab="names no visitor")
+    await browser.say(type="press", id=2, item="tap:a", n=58)
+    assert (await browser.hear("error"))["erased"] is True
+    fresh = (await browser.hear("hello"))["token"]
+    for number in (1, 2):
+        refusal = await browser.hear("error")
+        assert (refusal["code"], refusal["id"]) == ("bad_token", number)
+    assert not site.engine.presses
+    await browser.say(type="hello", token=fresh, tab="t")
+    await browser.say(type="press", id=3, item="tap:a", n=1)
+    assert (await browser.hear("pressed"))["count"] == 1
 
 
 async def test_connections_of_others_hear_nothing_of_an_erasure(site: Site) -> None:
