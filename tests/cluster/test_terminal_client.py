@@ -150,6 +150,37 @@ async def test_the_client_is_killed_before_the_acknowledgement(
     await cluster.assert_converged(ITEM, pressed + 1)
 
 
+async def test_an_operator_resets_while_others_press(
+    cluster: Cluster, nginx: Nginx, client: Client, tmp_path: Path
+) -> None:
+    pressing = await client.start(nginx.address, "like", "many", "300", "150")
+    await until_counted(cluster.nodes[1], 100)
+    (tmp_path / "token").write_text(cluster.admin_token)
+    operator = Client(tmp_path / "operator")
+    code, (event,) = await operator.run(nginx.address, "reset", ITEM, "--admin-token-file", str(tmp_path / "token"))
+    assert (code, event["event"], event["gen"]) == (0, "reset", 1)
+    # Its earlier presses are void, and it says so; the later ones count from 0.
+    code, events = await client.finish(pressing)
+    left = events[-1]["count"]
+    assert left < 300
+    await cluster.assert_converged(ITEM, left)
+    code, (again,) = await client.run(nginx.address, "like")
+    assert (code, again["status"], again["count"]) == (0, "saved", left + 1)
+
+
+async def test_a_visitor_is_forgotten_by_all_nodes(
+    cluster: Cluster, three_nodes: list[Node], client: Client
+) -> None:
+    assert (await client.run(three_nodes[0].address, typed="like many 20 500\nlike once:a\n"))[0] == 0
+    await cluster.assert_converged(ITEM, 20)
+    code, (event,) = await client.run(three_nodes[0].address, "forget", "--yes")
+    assert (code, event["event"], event["copies"]) == (0, "erased", 1)
+    for item in (ITEM, "once:a"):
+        await cluster.assert_converged(item, 0, within_s=10.0)
+    code, (again,) = await client.run(three_nodes[0].address, "like", "once:a")
+    assert (code, again["status"], again["count"]) == (0, "saved", 1)
+
+
 async def test_a_person_at_the_screen(cluster: Cluster, three_nodes: list[Node], tmp_path: Path) -> None:
     screen = Terminal()
     await screen.start(three_nodes[0].address, tmp_path / "state")
