@@ -81,10 +81,16 @@ export class Visitor {
     const asked = this.#asked.shift();
     if (!asked) return false;
     this.#needsHello = false;
-    if (this.#token === asked.token) this.#signAnew(token);
     this.knownTab = asked.tab;
-    this.isReady = this.#asked.length === 0;
+    if (this.#token === asked.token) this.#signAnew(token);
+    else this.#goOn();
+    this.isReady = !this.isAsking;
     return false;
+  }
+
+  /** We became somebody else while that hello was on its way. */
+  #goOn() {
+    if (this.#token && !this.isAsking) this.#sayHello();
   }
 
   /** @param {string} token the same visitor, perhaps under a newer key */
@@ -138,10 +144,10 @@ export class Visitor {
    */
   refuse() {
     const asked = this.#asked.shift();
-    if (!asked || asked.token !== this.#token) return false; // We are somebody else by now.
-    this.#lose();
-    if (this.#token) this.#sayHello();
-    return true;
+    const isOurs = asked?.token === this.#token;
+    if (isOurs) this.#lose();
+    this.#goOn();
+    return isOurs;
   }
 
   /**

@@ -232,6 +232,21 @@ async def test_an_erasure_is_not_the_answer_to_a_hello_as_somebody_else(run: Run
     assert await run(lines) == [False, "new", [[0, 1]]]
 
 
+@pytest.mark.parametrize("answer", ["page.hello('old')", "page.refuse()"])
+async def test_who_becomes_somebody_else_while_a_hello_is_on_its_way_says_so(run: Run, answer: str) -> None:
+    lines = f"""
+        const page = await lab("once:a", {{ token: "old" }});
+        page.visitor.open();
+        page.store.token = "new"; page.visitor.hearOtherTab("new") && page.presser.forget();
+        await page.hello("fresh"); await {answer};
+        const said = page.said;
+        const early = page.visitor.isReady;
+        await page.hello("new");
+        return [said, early, page.visitor.isReady, page.store.token];
+    """
+    assert await run(lines) == [["old", "new"], False, True, "new"]
+
+
 @pytest.mark.parametrize("more", ["{}", "{ erased: true }"])
 async def test_what_an_erased_visitor_pressed_is_not_pressed_for_another_tabs_visitor(run: Run, more: str) -> None:
     lines = f"""
