@@ -156,7 +156,7 @@ class Conversation:
         """The next connection begins with a visitor that the nodes know."""
         text = "the nodes no longer know this visitor: starting afresh"
         lost = self._presses.forget_visitor(self._said, Outcome("refused", "bad_token", text))
-        if not self._presses.is_erasing:
+        if self._said != self._presses.leaving:
             self._tell("bad_token", f"{text}; not saved and now void: {lost}" if lost else text)
         self.is_open = False
         self.leave_at = now

@@ -57,22 +57,20 @@ class Errands:
                 "forget erases what this client ever pressed, for good: forget --yes, if that is meant"
             )
         session, presses = self._session, self._session.presses
-        token = presses.token
-        if not token:
+        if not presses.token:
             self._screen.say("nothing to forget: the nodes know of no visitor here")
             return ExitCode.OK
         if not await session.until(lambda: session.is_connected, patience_s):
             self._screen.complain(f"nothing was erased: {session.words}", "no_node")
             return ExitCode.NODE_REFUSES if session.ended else ExitCode.NO_NODE
-        presses.is_erasing = True
+        # Only now: with the connection it may have been signed anew.
+        token = presses.leaving = presses.token
         try:
             erased = await erase_visitor(self._http, session.address, token, patience_s)
         except NotDoneError as error:
             return self._complain(error, "forget")
-        else:
-            presses.forget_visitor(presses.token, Outcome("refused", "bad_token", "this visitor was erased"))
-        finally:
-            presses.is_erasing = False
+        presses.forget_visitor(token, Outcome("refused", "bad_token", "this visitor was erased"))
+        session.start_over()
         self._screen.show_erased(erased)
         return ExitCode.OK if erased.copies >= erased.wanted else ExitCode.NOT_SAVED
 
@@ -86,7 +84,7 @@ class Errands:
 def _explained(error: NotDoneError) -> str:
     match error:
         case NotDoneError(status=404 | 405):
-            return "nothing was reset: the nodes there have no admin token (LIKE_ADMIN_TOKEN), or are too old"
+            return "nothing was done: the nodes there cannot do that; to reset they need a LIKE_ADMIN_TOKEN"
         case NotDoneError(code="other_gen"):
             return f"nothing was reset: somebody else just did (generation {error.gen})"
         case NotDoneError(may_be_done=True):

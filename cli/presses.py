@@ -36,8 +36,8 @@ class Presses:
         self._committed: dict[Key, int] = {}
         self._copies: dict[Key, int] = {}
         self._refusals: dict[str, Outcome] = {}
-        # The visitor wishes to be forgotten: nobody has to be told that the nodes did it.
-        self.is_erasing = False
+        # The token of a visitor who wishes to be forgotten: nobody has to be told that the nodes did it.
+        self.leaving = ""
         self.tab = _new_tab()
         with state.changing() as stored:
             self._tallies = {tally.key: tally for tally in stored.tallies}

@@ -234,7 +234,7 @@ def test_the_refused_presses_of_an_erased_visitor_are_no_news() -> None:
 
 def test_who_wished_to_be_erased_is_not_told_of_it() -> None:
     talk = Talk(ITEM).greet(gen=0)
-    talk.presses.is_erasing = True
+    talk.presses.leaving = talk.presses.token
     talk.hear(type="error", code="bad_token", message="", erased=True)
     assert (talk.told, talk.presses.token) == ([], "")
 

@@ -212,6 +212,21 @@ async def test_after_forget_a_fresh_visitor_goes_on(cluster: FakeCluster, progra
     assert visitor not in cluster.erased
 
 
+async def test_a_press_right_after_forget_is_the_fresh_visitors(cluster: FakeCluster, program: Program) -> None:
+    """Also where the node that it talks to hears of the erasure only later."""
+
+    async def hear_later(token: str) -> None:
+        """As a node does that the erasure has not reached yet."""
+
+    for node in cluster.nodes:
+        node.begin_afresh = hear_later  # type: ignore[method-assign]
+    code, out, err = await program.run(typed="like once:a\nforget --yes\nlike once:a\n")
+    assert (code, err.splitlines()) in [(0, [f"· connected to {node.name}"]) for node in cluster.nodes]
+    assert out.count("saved (node") == 2
+    ((_, visitor, _),) = cluster.tallies
+    assert visitor not in cluster.erased
+
+
 async def test_forget_waits_until_enough_nodes_know(cluster: FakeCluster, program: Program) -> None:
     assert (await program.run("like"))[0] == 0
     cluster.nodes[0].copies = iter([0])
