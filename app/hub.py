@@ -164,7 +164,7 @@ class Hub:
                 watcher.outlet.close(wire.CLOSE_TOO_SLOW)
 
     def _tell_erased(self, erased: frozenset[bytes]) -> None:
-        """The hub knows visitors by id, an erasure says only its hash: so every one here is hashed (10 ms for 10,000)."""
+        """The hub knows visitors by id, an erasure says a hash: so every one here is hashed, 10 ms for 10,000."""
         gone = [visitor for visitor in self._visitors if erasure_key(visitor) in erased]
         for watcher in [watcher for visitor in gone for watcher in self._visitors[visitor]]:
             watcher.on_erased()
