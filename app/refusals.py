@@ -14,21 +14,25 @@ from cluster.surface import Refusal as EngineRefusal
 
 
 class Refusal(msgspec.Struct, frozen=True):
+    """is_fault: the client's mistake; one who keeps making them is sent away."""
+
     message: str
     status: int
+    is_fault: bool = False
     retry_after_s: float | None = None
 
 
 REFUSALS: Final = {
-    "bad_message": Refusal("This is not a message of the protocol.", 400),
+    "bad_message": Refusal("This is not a message of the protocol.", 400, is_fault=True),
     "bad_item": Refusal(
         "An item is written kind:name: kind is tap, once or clap; name is 1 to 200 characters of "
         "A-Z a-z 0-9 . _ ~ / @ % -, and no part between slashes is empty, '.' or '..'.",
         400,
+        is_fault=True,
     ),
-    "bad_tally": Refusal("n is 1 to 50 for clap items and 1 to 1048576 for others.", 400),
-    "bad_token": Refusal("No visitor of this cluster has this token (any more): forget it.", 401),
-    "too_many_items": Refusal("At most 100 items at once.", 400),
+    "bad_tally": Refusal("n is 1 to 50 for clap items and 1 to 1048576 for others.", 400, is_fault=True),
+    "bad_token": Refusal("No visitor of this cluster has this token (any more): forget it.", 401, is_fault=True),
+    "too_many_items": Refusal("At most 100 items at once.", 400, is_fault=True),
     "rate_limited": Refusal("Too many presses at once: slow down.", 429, retry_after_s=1.0),
     "read_only": Refusal("This node cannot save presses now: it will try again.", 503, retry_after_s=2.0),
     "reset": Refusal("The item was reset: this press is of an older generation.", 409),

@@ -21,7 +21,7 @@ from app import wire
 from app.connection import Outlet
 from app.desk import Desk, tally_in
 from app.hub import Watcher
-from app.refusals import ERASED, code_of, error
+from app.refusals import ERASED, REFUSALS, error
 from app.visitors import TokenError, actor_of, new_tab, new_visitor
 from cluster.core.items import is_pressable, tally_max
 from cluster.surface import Answer, Press, Snapshot
@@ -167,21 +167,30 @@ class Session:
             self._outlet.send(wire.frame(self._desk.pressed(answer, visitor, wish)))
         elif answer.refusal == "reset":
             self._read([wish.item], partial(self._deliver_reset, wish.id))
+        elif answer.refusal == "erased":
+            self._tell(error("bad_token", message_id=wish.id))
         else:
-            # Not a mistake of the client, whatever the code says of others.
             retry_after_s = self._desk.retry_after_s(answer, visitor)
-            self._tell(error(code_of(answer.refusal), message_id=wish.id, retry_after_s=retry_after_s))
+            self._refuse(answer.refusal, message_id=wish.id, retry_after_s=retry_after_s)
 
     def _deliver_reset(self, message_id: int | None, items: Sequence[str], snapshot: Snapshot) -> None:
         self._deliver_mine(items, snapshot)
-        self._tell(error("reset", message_id=message_id))
+        self._refuse("reset", message_id=message_id)
 
-    def _refuse(self, code: str, *, message_id: int | None = None, detail: str | None = None) -> None:
-        """The client's mistake."""
-        self._tell(error(code, detail=detail, message_id=message_id))
-        self._note_fault()
+    def _refuse(
+        self,
+        code: str,
+        *,
+        message_id: int | None = None,
+        detail: str | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        self._tell(error(code, detail=detail, message_id=message_id, retry_after_s=retry_after_s))
+        if REFUSALS[code].is_fault:
+            self._note_fault()
 
     def _tell(self, refusal: wire.Error) -> None:
+        """What is no mistake of this client, whatever the code says of others."""
         self._desk.metrics.refused.labels(refusal.code).inc()
         self._outlet.send(wire.frame(refusal))
 

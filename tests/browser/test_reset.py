@@ -73,7 +73,7 @@ async def test_who_was_offline_during_a_reset_sees_the_new_count_when_back_and_p
     item = f"clap:{name}"
     person = await calm_site.meet()
     tab = await person.open(item)
-    await tab.press(item, 3)
+    await tab.press_fast(item, 3)
     await tab.assert_saved()
     await person.context.set_offline(True)
     await tab.wait_until_offline()
@@ -190,7 +190,7 @@ async def test_a_page_opened_with_an_erased_visitors_cookie_is_a_fresh_visitors(
     item = f"clap:{name}"
     person = await calm_site.meet()
     tab = await person.open(item)
-    await tab.press(item, 3)
+    await tab.press_fast(item, 3)
     await tab.assert_saved()
     erased = await token_of(person)
     await tab.close()
