@@ -141,7 +141,11 @@ class Links:
         if self._is_stopping:
             raise web.HTTPServiceUnavailable
         ws = web.WebSocketResponse(max_msg_size=MESSAGE_BYTES_MAX + 1, compress=False, timeout=0.5)
-        await ws.prepare(request)
+        try:
+            await ws.prepare(request)
+        except ConnectionResetError:
+            # Gone before the handshake was done: aiohttp finds that out once more, and lets it be.
+            return ws
         transport = request.transport
         if transport is not None:
             host = transport.get_extra_info("peername", ("",))[0]

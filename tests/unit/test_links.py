@@ -59,3 +59,18 @@ async def test_stopping_tells_every_peer_and_takes_no_more_links(ann: Owner, ben
     assert (end.code, end.reason) == ("leaving", "the peer says: this node is stopping")
     assert (await ben.links.dial(ann.address)).code == "leaving"
     assert (await ann.links.dial(ben.address)).code == "unreachable"
+
+
+async def test_a_peer_that_hangs_up_during_the_handshake_is_no_error(
+    ann: Owner, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    has_begun = asyncio.Event()
+
+    async def prepare(self: web.WebSocketResponse, request: web.BaseRequest) -> None:
+        has_begun.set()
+        raise aiohttp.ClientConnectionResetError("Cannot write to closing transport")
+
+    monkeypatch.setattr(web.WebSocketResponse, "prepare", prepare)
+    assert (await ann.links.dial(ann.address)).number == 0
+    assert has_begun.is_set()
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
