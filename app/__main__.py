@@ -14,6 +14,7 @@ from aiohttp import web
 from app import logs
 from app.process import run_node
 from app.settings import Settings, SettingsError, read_settings, unknown_variables
+from app.watchdog import Watchdog
 from cluster.surface import Budget, ClusterSettings, Engine, StartError
 
 EXIT_SETTINGS = 2
@@ -41,7 +42,7 @@ def main() -> int:
 
 
 def _run(settings: Settings) -> int:
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner, Watchdog(runner.get_loop()):
         return runner.run(run_node(settings, _make_engine))
 
 
