@@ -5,7 +5,8 @@
 3. Nobody is let in for whom there is no file left: that one is closed with 4004, and finds another node.
 4. A client that asks faster than the engine answers is not read from until the engine has caught up.
 5. On shutdown every browser is told when to leave, spread so that the other nodes are not stormed; who is
-   still here after that is closed with 4001. A node that turned read-only sends them to a healthy one.
+   still here after that is closed with 4001. A node that turned read-only, or whose ledger hangs, sends them to a
+   healthy one.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from app.session import Session
 
 # A hidden page may wake only once a minute to ping; one that is gone for good is soon a slow watcher.
 SILENCE_S: Final = 150.0
-SWEEP_S: Final = 5.0
+SWEEP_S: Final = 4.0
 UNANSWERED_MAX: Final = 1000
 CAUGHT_UP_LOOK_S: Final = 0.01
 LEAVING_S_MAX: Final = 3.0
@@ -87,7 +88,8 @@ class Live:
         They may come back by chance; then they are sent on again.
         """
         engine = self._desk.engine
-        if engine.state == "read_only" and any(node.state == "ready" for node in engine.status()):
+        cannot_save = engine.state == "read_only" or self._desk.ledger.is_stalled
+        if cannot_save and any(node.state == "ready" and not node.is_self for node in engine.status()):
             self._tell_to_leave()
 
     def _tell_to_leave(self) -> float:

@@ -150,6 +150,9 @@ class Session:
         if wish.n is not None and not 1 <= wish.n <= tally_max(wish.item):
             self._refuse("bad_tally", message_id=wish.id)
             return
+        if self._desk.ledger.is_stalled:
+            self._refuse("read_only", message_id=wish.id)
+            return
         visitor = self._watcher.visitor
         actor = actor_of(wish.item, visitor, wish.tab or self._tab)
         press = Press(item=wish.item, actor=actor, gen=wish.gen, n=wish.n)

@@ -10,6 +10,7 @@ from app import session as session_module
 from app.budget import PressBudget
 from app.desk import Desk
 from app.hub import Hub
+from app.ledger_watch import LedgerWatch
 from app.metrics import Metrics
 from app.session import Session
 from app.visitors import Tokens, actor_of
@@ -30,6 +31,7 @@ class Node:
         self.desk = Desk(
             node="node1",
             engine=self.engine,
+            ledger=LedgerWatch(self.engine),
             hub=self.hub,
             tokens=Tokens([b"key"]),
             budget=PressBudget(0, 0, self.clock),

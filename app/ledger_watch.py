@@ -1,0 +1,84 @@
+"""Notices a ledger that hangs: with a dying disk a commit waits for minutes, without an error.
+
+Presses are taken into the next transaction and never answered then, while everything else of the node goes on. It
+asks the engine for nothing, again and again; that is answered between two commits.
+
+1. After `STALLED_S` without an answer the node is `stalled`: `/readyz` says 503, so nginx sends nobody here,
+   `app.live` sends browsers to another node, and what needs the ledger is refused at once (`read_only`) instead of
+   waiting in memory. The first answer ends it.
+2. After `GIVE_UP_S` the node ends with code 1, after it has closed its port: it was no slow disk, and a process
+   that waits for a disk cannot be killed, so one that still listened would keep the port from being refused.
+3. Time is counted in turns of its own wait: a process that was frozen has waited one turn, however long that was.
+
+Run by `app.main` as a task of the node.
+"""
+
+import asyncio
+import re
+from contextlib import suppress
+from typing import Final
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from app import keys
+from app.problems import RefusedError
+from cluster.surface import Engine
+
+LOOK_S: Final = 0.5
+STALLED_S: Final = 2.5
+GIVE_UP_S: Final = 60.0
+
+_log = structlog.get_logger(__name__)
+
+
+# Everything else (the page's files, `/live`, the probes, the list of nodes) does without.
+_NEED_THE_LEDGER: Final = re.compile(r"/$|/items/|/api/items(/|$)")
+
+
+class LedgerStalledError(Exception):
+    """Nothing has been read or written for `GIVE_UP_S`: the node must exit."""
+
+
+class LedgerWatch:
+    """`is_stalled` is what probes and browsers go by."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.is_stalled = False
+
+    async def run(self) -> None:
+        """For as long as the node lives. Raises `LedgerStalledError`."""
+        while True:
+            answered = asyncio.Event()
+            self._engine.read((), (), lambda _snapshot, answered=answered: answered.set())  # type: ignore[misc]
+            await self._wait(answered)
+            await asyncio.sleep(LOOK_S)
+
+    async def _wait(self, answered: asyncio.Event) -> None:
+        waited_s = 0.0
+        while not answered.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(answered.wait(), LOOK_S)
+                break
+            waited_s += LOOK_S
+            self._note(waited_s)
+        if self.is_stalled:
+            self.is_stalled = False
+            _log.info("ledger.answers_again", seconds=waited_s)
+
+    def _note(self, waited_s: float) -> None:
+        if waited_s >= GIVE_UP_S:
+            raise LedgerStalledError(f"the ledger has answered nothing for {GIVE_UP_S:.0f} s: check the disk")
+        if waited_s >= STALLED_S and not self.is_stalled:
+            self.is_stalled = True
+            _log.warning("ledger.stalled", seconds=waited_s, do="if it does not end by itself, check the disk")
+
+
+@web.middleware
+async def refuse_while_stalled(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """At once, so that nginx or the caller asks another node."""
+    if request.app[keys.DESK].ledger.is_stalled and _NEED_THE_LEDGER.match(request.path):
+        raise RefusedError("read_only")
+    return await handler(request)
