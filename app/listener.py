@@ -6,58 +6,84 @@
 """
 
 import asyncio
+import math
 import socket
+from collections.abc import Callable
 from typing import Any, Final
 
 import structlog
 from aiohttp import web
 
+from app import files
+from app.admission import Admission, Reason
 from cluster.surface import StartError
 
 # A hall of people whose node has just died comes within one second.
 BACKLOG: Final = 4096
 # How long those who were at the door have to say what they came for.
 ARRIVE_S: Final = 0.1
+TAKEN_PER_TURN: Final = 64
 
 _log = structlog.get_logger(__name__)
 
 
 class Listener:
-    """The sockets of one host and port; their connections go to `runner`."""
+    """The sockets of one host and port; their connections go to `runner`, by way of an `Admission`."""
 
-    def __init__(self, runner: web.AppRunner) -> None:
-        self._runner = runner
+    def __init__(self, runner: web.AppRunner, on_refused: Callable[[Reason], None]) -> None:
+        assert runner.server is not None, "the runner is set up first"
+        self._server = runner.server
+        self._loop = asyncio.get_running_loop()
+        self._admission = Admission(self._let_in, on_refused, files.connections_max() + files.KEPT_BACK // 2)
         self._doors: list[socket.socket] = []
+        self._entering: set[asyncio.Task[None]] = set()
+
+    @property
+    def addresses(self) -> list[tuple[Any, ...]]:
+        return [door.getsockname() for door in self._doors]
 
     async def open(self, host: str, port: int) -> None:
         """Raises `StartError` with what to do."""
         try:
             for family, address in await _addresses(host, port):
-                door = _bound(family, address)
-                self._doors.append(door)
-                await web.SockSite(self._runner, door.dup(), backlog=BACKLOG).start()
+                self._doors.append(_bound(family, address))
         except OSError as wrong:
             self._close_doors()
             raise StartError(
                 f"{host}:{port} cannot be bound ({wrong.strerror}): "
                 "change LIKE_HOST or LIKE_PORT, or end what listens there"
             ) from wrong
-        _log.info("node.ready", addresses=[f"{address[0]}:{address[1]}" for address in self._runner.addresses])
+        for door in self._doors:
+            self._loop.add_reader(door, self._take_some, door)
+        _log.info("node.ready", addresses=[f"{address[0]}:{address[1]}" for address in self.addresses])
 
     async def close(self) -> None:
         """Nobody new comes in; who was at the door does."""
-        for site in list(self._runner.sites):
-            await site.stop()
-        # The loop has let go of the port; this module's own handles keep it open until the queues are empty.
+        for door in self._doors:
+            self._loop.remove_reader(door)
         arrived = [connection for door in self._doors for connection in _take_in(door)]
         self._close_doors()
-        server = self._runner.server
-        assert server is not None, "open comes before close"
-        loop = asyncio.get_running_loop()
+        self._admission.let_all_in()
         for connection in arrived:
-            await loop.connect_accepted_socket(server, connection)
-        if arrived:
+            self._let_in(connection)
+        if self._entering:
+            await asyncio.wait(self._entering)
             await asyncio.sleep(ARRIVE_S)
+
+    def _take_some(self, door: socket.socket) -> None:
+        for connection in _take_in(door, TAKEN_PER_TURN):
+            self._admission.arrive(connection)
+
+    def _let_in(self, connection: socket.socket) -> None:
+        task = self._loop.create_task(self._enter(connection))
+        self._entering.add(task)
+        task.add_done_callback(self._entering.discard)
+
+    async def _enter(self, connection: socket.socket) -> None:
+        try:
+            await self._loop.connect_accepted_socket(self._server, connection)
+        except OSError:
+            connection.close()  # It was gone before its turn came.
 
     def _close_doors(self) -> None:
         for door in self._doors:
@@ -88,13 +114,14 @@ def _bound(family: socket.AddressFamily, address: tuple[Any, ...]) -> socket.soc
     return door
 
 
-def _take_in(door: socket.socket) -> list[socket.socket]:
-    """Every connection that waits to be accepted."""
+def _take_in(door: socket.socket, at_most: float = math.inf) -> list[socket.socket]:
+    """Connections that wait to be accepted."""
     arrived: list[socket.socket] = []
-    while True:
+    while len(arrived) < at_most:
         try:
             connection, _ = door.accept()
         except BlockingIOError:
-            return arrived
+            break
         connection.setblocking(False)
         arrived.append(connection)
+    return arrived

@@ -44,7 +44,7 @@ class Live:
         self.is_leaving = False
         self._has_left = asyncio.Event()
 
-    async def handle(self, request: web.Request) -> web.WebSocketResponse:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
         if request.headers.get("Upgrade", "").lower() != "websocket":
             raise web.HTTPUpgradeRequired(headers={"Upgrade": "websocket"})
         socket = web.WebSocketResponse(
@@ -53,14 +53,18 @@ class Live:
         try:
             await socket.prepare(request)
         except ConnectionResetError:
-            # Gone before the handshake was done: aiohttp finds that out once more, and lets it be.
-            return socket
+            # Gone before the handshake was done. The socket is half prepared, and aiohttp would trip over it.
+            return web.Response()
         refusal = self._refusal(request)
         if refusal is not None:
             await socket.close(code=refusal, drain=False)
         elif request.transport is not None:
             await self._converse(Connection(socket, request.transport), socket)
         return socket
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._sessions) >= self._connections_max
 
     async def sweep(self) -> None:
         """Look after the silent ones, and after all if nothing can be saved, for as long as the node lives."""
@@ -112,7 +116,10 @@ class Live:
             return wire.CLOSE_FORBIDDEN_ORIGIN
         if self.is_leaving:
             return wire.CLOSE_LEAVING
-        return wire.CLOSE_OVERLOADED if len(self._sessions) >= self._connections_max else None
+        if self.is_full:
+            self._desk.metrics.count_turned_away("full")
+            return wire.CLOSE_OVERLOADED
+        return None
 
     async def _converse(self, connection: Connection, socket: web.WebSocketResponse) -> None:
         session = self._sessions[connection] = Session(self._desk, connection)
@@ -128,6 +135,7 @@ class Live:
             self._desk.metrics.connections.dec()
             session.end()
             connection.release()
+            _forget_how_it_ended(socket)
             if not self._sessions:
                 self._has_left.set()
 
@@ -151,6 +159,15 @@ class Live:
                 await _caught_up(session, connection)
 
 
+def _forget_how_it_ended(socket: web.WebSocketResponse) -> None:
+    """A socket keeps the error that ended it, and its traceback the socket: a ring that only a full collection of
+    all objects takes apart, which stops the loop for as long as ten thousand of them need.
+    """
+    error = socket.exception()
+    if error is not None:
+        error.__traceback__ = error.__context__ = None
+
+
 async def _caught_up(session: Session, connection: Connection) -> None:
     """Until the engine has answered half of what this session asked, or the connection was closed.
 
@@ -167,5 +184,5 @@ async def let_go(request: web.Request, response: web.StreamResponse) -> None:
         response.headers["Connection"] = "close"
 
 
-async def handle(request: web.Request) -> web.WebSocketResponse:
+async def handle(request: web.Request) -> web.StreamResponse:
     return await request.app[keys.LIVE].handle(request)

@@ -64,8 +64,8 @@ def build_app(settings: Settings, engine: Engine, tools: Tools) -> web.Applicati
     app = web.Application(middlewares=[answer_problems, refuse_while_stalled], client_max_size=BODY_BYTES_MAX)
     app[keys.SETTINGS] = settings
     app[keys.DESK] = desk
-    app[keys.LIVE] = live.Live(desk, settings.allowed_origins)
-    tools.probes.attach(engine, {"stalled": lambda: desk.ledger.is_stalled})
+    browsers = app[keys.LIVE] = live.Live(desk, settings.allowed_origins)
+    tools.probes.attach(engine, {"stalled": lambda: desk.ledger.is_stalled, "full": lambda: browsers.is_full})
     app[keys.FORM_TOKENS] = Tokens(settings.form_keys)
     app[keys.RESETTING] = asyncio.Lock()
     app[keys.FAILED] = asyncio.get_running_loop().create_future()

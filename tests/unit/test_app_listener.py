@@ -23,6 +23,10 @@ async def runner() -> web.AppRunner:
     return runner
 
 
+def no_refusal(reason: str) -> None:
+    raise AssertionError(f"turned away: {reason}")
+
+
 def knock(port: int) -> socket.socket:
     """Connect and ask, without letting the loop turn: the kernel has the connection, the node has not."""
     visitor = socket.create_connection(("127.0.0.1", port), timeout=5)
@@ -37,7 +41,7 @@ def answer_to(visitor: socket.socket) -> bytes:
 
 async def test_who_is_at_the_door_is_served(runner: web.AppRunner) -> None:
     port = free_port()
-    listener = Listener(runner)
+    listener = Listener(runner, no_refusal)
     await listener.open("127.0.0.1", port)
     visitors = [knock(port) for _ in range(50)]
     await listener.close()
@@ -50,16 +54,17 @@ async def test_who_is_at_the_door_is_served(runner: web.AppRunner) -> None:
 
 async def test_every_address_of_a_name_is_opened(runner: web.AppRunner) -> None:
     port = free_port()
-    listener = Listener(runner)
+    listener = Listener(runner, no_refusal)
     await listener.open("localhost", port)
-    assert {address[1] for address in runner.addresses} == {port}
+    assert {address[1] for address in listener.addresses} == {port}
     await listener.close()
     await runner.cleanup()
 
 
 async def test_a_port_that_is_taken_opens_nothing(runner: web.AppRunner) -> None:
+    listener = Listener(runner, no_refusal)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         with pytest.raises(StartError, match="cannot be bound"):
-            await Listener(runner).open("127.0.0.1", taken.getsockname()[1])
-        assert not runner.sites
+            await listener.open("127.0.0.1", taken.getsockname()[1])
+        assert not listener.addresses
     await runner.cleanup()
