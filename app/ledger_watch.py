@@ -8,7 +8,9 @@ asks the engine for nothing, again and again; that is answered between two commi
    waiting in memory. The first answer ends it.
 2. After `GIVE_UP_S` the node ends with code 1, after it has closed its port: it was no slow disk, and a process
    that waits for a disk cannot be killed, so one that still listened would keep the port from being refused.
-3. Time is counted in turns of its own wait: a process that was frozen has waited one turn, however long that was.
+3. Where `WAITING_MAX` presses of browsers wait for the ledger, a browser with more than `FEW` of them is refused
+   the next one (`rate_limited`), for its page to send it again. Who presses once is not refused for a flood.
+4. Time is counted in turns of its own wait: a process that was frozen has waited one turn, however long that was.
 
 Run by `app.main` as a task of the node.
 """
@@ -29,6 +31,9 @@ from cluster.surface import Engine
 LOOK_S: Final = 0.5
 STALLED_S: Final = 2.5
 GIVE_UP_S: Final = 60.0
+# Half a second of work: whoever presses now would wait behind it, and all of it is in memory.
+WAITING_MAX: Final = 20_000
+FEW: Final = 5
 
 _log = structlog.get_logger(__name__)
 
@@ -42,11 +47,18 @@ class LedgerStalledError(Exception):
 
 
 class LedgerWatch:
-    """`is_stalled` is what probes and browsers go by."""
+    """`is_stalled` is what probes and browsers go by; sessions count in `waiting` the presses they wait for."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.is_stalled = False
+        self.waiting = 0
+
+    def hindrance(self, own: int) -> str | None:
+        """The code to refuse a press with, of a browser that waits for so many already; None to queue it."""
+        if self.is_stalled:
+            return "read_only"
+        return "rate_limited" if self.waiting >= WAITING_MAX and own > FEW else None
 
     async def run(self) -> None:
         """For as long as the node lives. Raises `LedgerStalledError`."""

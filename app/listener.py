@@ -23,6 +23,9 @@ BACKLOG: Final = 4096
 # How long those who were at the door have to say what they came for.
 ARRIVE_S: Final = 0.1
 TAKEN_PER_TURN: Final = 64
+# What the kernel keeps of a browser that does not read, or is not read from, twice: it would take megabytes.
+SEND_BUFFER_BYTES: Final = 64 * 1024
+RECEIVE_BUFFER_BYTES: Final = 32 * 1024
 
 _log = structlog.get_logger(__name__)
 
@@ -105,6 +108,8 @@ def _bound(family: socket.AddressFamily, address: tuple[Any, ...]) -> socket.soc
         door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             door.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        door.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        door.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
         door.bind(address)
         door.listen(BACKLOG)
         door.setblocking(False)

@@ -2,8 +2,10 @@
 
 1. A forbidden origin is accepted and closed with 4502: a browser's script cannot see a refused handshake.
 2. A connection from which nothing came for `SILENCE_S`, not even a ping, is closed with 4003.
-3. Nobody is let in for whom there is no file left: that one is closed with 4004, and finds another node.
-4. A client that asks faster than the engine answers is not read from until the engine has caught up.
+3. Nobody is let in for whom there is no file or no memory left: that one is closed with 4004, and finds another
+   node.
+4. A client that asks faster than the engine answers, or than it reads the answers, is not read from until that is
+   over; one that has not taken them after `SLOW_S` is closed with 4002.
 5. On shutdown every browser is told when to leave, spread so that the other nodes are not stormed; who is
    still here after that is closed with 4001. A node that turned read-only, or whose ledger hangs, sends them to a
    healthy one.
@@ -14,21 +16,27 @@ from contextlib import suppress
 from typing import Final
 
 import structlog
-from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
+from aiohttp import WSCloseCode, WSMessage, WSMsgType, web, web_ws
 
-from app import files, guards, keys, wire
+from app import files, guards, keys, memory, wire
 from app.connection import Connection
 from app.desk import Desk
+from app.hub import SLOW_BYTES, SLOW_S
+from app.pace import Pace
 from app.session import Session
 
 # A hidden page may wake only once a minute to ping; one that is gone for good is soon a slow watcher.
 SILENCE_S: Final = 150.0
 SWEEP_S: Final = 4.0
-UNANSWERED_MAX: Final = 1000
-CAUGHT_UP_LOOK_S: Final = 0.01
+UNANSWERED_MAX: Final = 100
+CAUGHT_UP_LOOK_S: Final = 0.02
+UNHEARD_BYTES: Final = 32 * 1024
 LEAVING_S_MAX: Final = 3.0
 LEAVING_PER_S: Final = 1000
 LEAVING_GRACE_S: Final = 0.5
+
+# aiohttp would keep half a MiB of every browser that talks faster than it is heard: twice this number.
+vars(web_ws)["DEFAULT_CHUNK_SIZE"] = UNHEARD_BYTES
 
 _log = structlog.get_logger(__name__)
 
@@ -39,7 +47,7 @@ class Live:
     def __init__(self, desk: Desk, allowed_origins: frozenset[str]) -> None:
         self._desk = desk
         self._allowed_origins = allowed_origins
-        self._connections_max = files.connections_max()
+        self._connections_max = min(files.connections_max(), memory.connections_max())
         self._sessions: dict[Connection, Session] = {}
         self.is_leaving = False
         self._has_left = asyncio.Event()
@@ -141,6 +149,7 @@ class Live:
 
     async def _listen(self, connection: Connection, socket: web.WebSocketResponse, session: Session) -> None:
         loop = asyncio.get_running_loop()
+        pace = Pace()
         while True:
             message: WSMessage = await socket.receive()
             connection.heard_at = loop.time()
@@ -157,6 +166,9 @@ class Live:
                     return
             if session.unanswered > UNANSWERED_MAX:
                 await _caught_up(session, connection)
+            if connection.backlog_bytes() > SLOW_BYTES:
+                await _drained(connection)
+            await pace.keep(session.work)
 
 
 def _forget_how_it_ended(socket: web.WebSocketResponse) -> None:
@@ -174,6 +186,16 @@ async def _caught_up(session: Session, connection: Connection) -> None:
     It looks now and then instead of being told: this is rare, and two sides can end it.
     """
     while session.unanswered > UNANSWERED_MAX // 2 and not connection.is_closing:  # noqa: ASYNC110
+        await asyncio.sleep(CAUGHT_UP_LOOK_S)
+
+
+async def _drained(connection: Connection) -> None:
+    """Until the client has read what it asked for, or was closed because it does not."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + SLOW_S
+    while connection.backlog_bytes() > SLOW_BYTES and not connection.is_closing:
+        if loop.time() > deadline:
+            connection.close(wire.CLOSE_TOO_SLOW)
         await asyncio.sleep(CAUGHT_UP_LOOK_S)
 
 
