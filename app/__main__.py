@@ -55,7 +55,7 @@ def _calm_collector() -> None:
     sees to it), so it needs no collector; what does, elsewhere, is found while it is young.
     """
     gc.freeze()
-    gc.set_threshold(5_000, 20, 1_000)
+    gc.set_threshold(2_000, 10, 10_000)
 
 
 def _make_engine(settings: ClusterSettings, budget: Budget, routes: Sequence[web.RouteDef]) -> Engine:

@@ -6,6 +6,7 @@ the node's own processor would measure itself.
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -40,18 +41,22 @@ def memory_bytes(pid: int) -> int:
 class Load:
     """One program of tests/support that says in lines of JSON how it goes: `Load(folder, "crowd", …)`."""
 
-    def __init__(self, folder: Path, program: str, *arguments: object) -> None:
+    def __init__(self, folder: Path, program: str, *arguments: object, cores: set[int] = LOAD_CORES) -> None:
         self.name = program
+        self._cores = cores
         self._command = [sys.executable, "-m", f"tests.support.{program}", *map(str, arguments)]
         self._log = folder / f"{program}-{len(list(folder.glob('*.json')))}.json"
         self._process: Process | None = None
 
     async def __aenter__(self) -> Self:
         self._log.touch()
+        own_cores = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, LOAD_CORES)  # a child begins where its parent is, and beginning is work
         self._process = Process(self.name, self._command, env={}, log=self._log)
+        os.sched_setaffinity(0, own_cores)
         try:
-            pin(self._process.pid, LOAD_CORES)
             await wait_for(self.report, BEGIN_WITHIN_S, f"{self.name} to begin (log: {self._log})")
+            pin(self._process.pid, self._cores)
         except BaseException:
             await self._process.end()
             raise
@@ -62,6 +67,10 @@ class Load:
     ) -> None:
         assert self._process is not None
         await self._process.end()
+
+    def send_signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.signal(number)
 
     def report(self) -> Report:
         """The newest whole line."""

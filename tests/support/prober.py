@@ -3,12 +3,13 @@
 A probe is due every `--every` seconds. Where one takes longer, those that were due meanwhile count too, each from
 its own moment: a node that hangs for a second would look like a single slow answer otherwise. With `--kept` all go
 over one connection, as nginx's do; else each makes a new one, as a supervisor's do. Prints JSON, a line each half
-second. Runs until it is ended.
+second. SIGUSR1 lets it begin anew. Runs until it is ended.
 """
 
 import argparse
 import contextlib
 import json
+import signal
 import socket
 import time
 from typing import Any, Final
@@ -26,6 +27,10 @@ class Prober:
         self._question = f"GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: {keep}\r\n\r\n".encode()
         self._socket: socket.socket | None = None
         self.latencies_s: list[float] = []
+        self.failed = 0
+
+    def begin_anew(self, *_signal: object) -> None:
+        self.latencies_s.clear()
         self.failed = 0
 
     def probe(self, every_s: float) -> None:
@@ -78,6 +83,7 @@ def main() -> None:
     parser.add_argument("--kept", action="store_true")
     given = parser.parse_args()
     prober = Prober(given.address, given.path, is_kept=given.kept)
+    signal.signal(signal.SIGUSR1, prober.begin_anew)
     tell_at = time.monotonic()
     with contextlib.suppress(BrokenPipeError):
         while True:

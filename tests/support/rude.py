@@ -78,13 +78,14 @@ class Mob:
         if self.kind != "silent":
             said = handshake(self.address)
             await self.loop.sock_sendall(visitor, said if self.kind == "trickle" else said[:-10])
-        asking = asyncio.create_task(self._ask(visitor)) if self.kind == "trickle" else None
-        try:
-            await self._sip(visitor)
-        finally:
-            if asking is not None:
-                asking.cancel()
-                await asyncio.gather(asking, return_exceptions=True)
+        dawdling = [asyncio.create_task(self._sip(visitor))]
+        if self.kind == "trickle":
+            # Who reads so slowly hears of the end by its own words first.
+            dawdling.append(asyncio.create_task(self._ask(visitor)))
+        await asyncio.wait(dawdling, return_when=asyncio.FIRST_COMPLETED)
+        for task in dawdling:
+            task.cancel()
+        await asyncio.gather(*dawdling, return_exceptions=True)
 
     async def _sip(self, visitor: socket.socket) -> None:
         sip = b"?"
