@@ -154,8 +154,10 @@ class Live:
             message: WSMessage = await socket.receive()
             connection.heard_at = loop.time()
             match message.type:
-                case WSMsgType.TEXT:
+                case WSMsgType.TEXT if not connection.is_closing:
                     session.receive(message.data)
+                case WSMsgType.TEXT:
+                    pass
                 case WSMsgType.PING:
                     connection.send(wire.pong_frame(message.data))
                 case WSMsgType.PONG:
@@ -166,8 +168,9 @@ class Live:
                     return
             if session.unanswered > UNANSWERED_MAX:
                 await _caught_up(session, connection)
-            if connection.backlog_bytes() > SLOW_BYTES:
-                await _drained(connection)
+            if connection.backlog_bytes() > SLOW_BYTES and not await _has_drained(connection):
+                self._desk.metrics.slow_watchers.labels("closed").inc()
+                connection.close(wire.CLOSE_TOO_SLOW)
             await pace.keep(session.work)
 
 
@@ -189,14 +192,15 @@ async def _caught_up(session: Session, connection: Connection) -> None:
         await asyncio.sleep(CAUGHT_UP_LOOK_S)
 
 
-async def _drained(connection: Connection) -> None:
-    """Until the client has read what it asked for, or was closed because it does not."""
+async def _has_drained(connection: Connection) -> bool:
+    """Waits until the client has read what it asked for, or is gone; False if it has not after `SLOW_S`."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + SLOW_S
     while connection.backlog_bytes() > SLOW_BYTES and not connection.is_closing:
         if loop.time() > deadline:
-            connection.close(wire.CLOSE_TOO_SLOW)
+            return False
         await asyncio.sleep(CAUGHT_UP_LOOK_S)
+    return True
 
 
 async def let_go(request: web.Request, response: web.StreamResponse) -> None:

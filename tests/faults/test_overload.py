@@ -190,3 +190,34 @@ async def test_slow_requests_stay_in_nginx(cluster: Cluster, tmp_path: Path) -> 
 
 def open_files(node: Node) -> int:
     return len(list(Path(f"/proc/{node.pid}/fd").iterdir()))
+
+
+@pytest.mark.skipif(not IS_LONG, reason="OVERLOAD=long sends a hall through nginx")
+async def test_a_hall_comes_at_once_through_nginx_and_loses_a_node(
+    cluster: Cluster, three_nodes: list[Node], tmp_path: Path
+) -> None:
+    for node in three_nodes:
+        pin(node.pid, NODE_CORES)
+    lost, *others = three_nodes
+    async with Nginx(tmp_path, [address_of(node) for node in three_nodes]) as nginx, AsyncExitStack() as parts:
+        crowd = Load(
+            log_folder(tmp_path, "crowd"), "crowd", f"127.0.0.1:{nginx.port}",
+            "--watchers", WATCHERS, "--per-second", 10_000,
+        )  # fmt: skip
+        async with Watch(log_folder(tmp_path, "arrive"), others[0]) as watch:
+            await parts.enter_async_context(crowd)
+            await crowd.wait_until(lambda hall: hall["watching"] == WATCHERS, 60, "everybody to watch")
+            print(f"through nginx, by node: {await watchers_of(others[0])}, {crowd.report()['ends']}")
+            watch.assert_prompt(f"{WATCHERS} come at once, through nginx to three nodes")
+        async with Watch(log_folder(tmp_path, "storm"), others[0]) as watch:
+            died_at = time.monotonic()
+            await lost.kill()
+            await crowd.wait_until(lambda hall: hall["returned"] >= WATCHERS // 4, 60, "who was there to come back")
+            await crowd.wait_until(lambda hall: hall["watching"] == WATCHERS, 60, "everybody to watch")
+            took_s, hall = time.monotonic() - died_at, crowd.report()
+            print(f"all back after {took_s:.1f} s (median {hall['return_p50_s']} s), {hall['ends']}")
+            watch.assert_prompt("a third come back, through nginx to two nodes")
+
+
+async def watchers_of(node: Node) -> dict[str, int]:
+    return {each["name"]: each["watchers"] for each in (await node.get_json("/api/nodes"))["nodes"]}
