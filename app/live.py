@@ -22,13 +22,16 @@ from app import files, guards, keys, memory, wire
 from app.connection import Connection
 from app.desk import Desk
 from app.hub import SLOW_BYTES, SLOW_S
-from app.pace import Pace
+from app.pace import Pace, work_per_s
 from app.session import Session
 
 # A hidden page may wake only once a minute to ping; one that is gone for good is soon a slow watcher.
 SILENCE_S: Final = 150.0
 SWEEP_S: Final = 4.0
 UNANSWERED_MAX: Final = 100
+# Where visitors may press without limit, their programs do. Two answers to each of these, of the longest items, fit
+# into what a connection may have unsent.
+UNANSWERED_UNLIMITED_MAX: Final = 250
 CAUGHT_UP_LOOK_S: Final = 0.02
 UNHEARD_BYTES: Final = 32 * 1024
 LEAVING_S_MAX: Final = 3.0
@@ -47,6 +50,8 @@ class Live:
     def __init__(self, desk: Desk, allowed_origins: frozenset[str]) -> None:
         self._desk = desk
         self._allowed_origins = allowed_origins
+        self._work_per_s = work_per_s(desk.budget.rate)
+        self._unanswered_max = UNANSWERED_MAX if desk.budget.is_limited else UNANSWERED_UNLIMITED_MAX
         self._connections_max = min(files.connections_max(), memory.connections_max())
         self._sessions: dict[Connection, Session] = {}
         self.is_leaving = False
@@ -149,7 +154,7 @@ class Live:
 
     async def _listen(self, connection: Connection, socket: web.WebSocketResponse, session: Session) -> None:
         loop = asyncio.get_running_loop()
-        pace = Pace()
+        pace = Pace(self._work_per_s)
         while True:
             message: WSMessage = await socket.receive()
             connection.heard_at = loop.time()
@@ -166,8 +171,8 @@ class Live:
                     connection.close(WSCloseCode.UNSUPPORTED_DATA)
                 case _:
                     return
-            if session.unanswered > UNANSWERED_MAX:
-                await _caught_up(session, connection)
+            if session.unanswered > self._unanswered_max:
+                await _caught_up(session, connection, self._unanswered_max // 2)
             if connection.backlog_bytes() > SLOW_BYTES and not await _has_drained(connection):
                 self._desk.metrics.slow_watchers.labels("closed").inc()
                 connection.close(wire.CLOSE_TOO_SLOW)
@@ -183,12 +188,12 @@ def _forget_how_it_ended(socket: web.WebSocketResponse) -> None:
         error.__traceback__ = error.__context__ = None
 
 
-async def _caught_up(session: Session, connection: Connection) -> None:
-    """Until the engine has answered half of what this session asked, or the connection was closed.
+async def _caught_up(session: Session, connection: Connection, unanswered: int) -> None:
+    """Until the engine owes no more than so many answers, or the connection was closed.
 
     It looks now and then instead of being told: this is rare, and two sides can end it.
     """
-    while session.unanswered > UNANSWERED_MAX // 2 and not connection.is_closing:  # noqa: ASYNC110
+    while session.unanswered > unanswered and not connection.is_closing:  # noqa: ASYNC110
         await asyncio.sleep(CAUGHT_UP_LOOK_S)
 
 

@@ -200,7 +200,7 @@ async def test_a_gone_browser_is_forgotten(site: Site) -> None:
 async def test_a_client_that_asks_faster_than_the_engine_commits_is_not_read_from(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live, "UNANSWERED_MAX", 10)
+    monkeypatch.setattr(site.client.app[keys.LIVE], "_unanswered_max", 10)
     site.engine.is_holding = True
     browser = await site.browser()
     for n in range(1, 31):

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from app import keys, ledger_watch, live, memory
-from app.pace import WORK_PER_S, WORK_PER_TURN, Pace
+from app.budget import PressBudget
+from app.pace import WORK_PER_S, WORK_PER_TURN, Pace, work_per_s
 from tests.unit.fakes import FakeEngine
 from tests.unit.sites import Site, until
 
@@ -26,7 +27,7 @@ class Pauses:
 
 
 async def test_others_get_their_turn_and_a_second_has_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    pauses, pace = Pauses(monkeypatch), Pace()
+    pauses, pace = Pauses(monkeypatch), Pace(WORK_PER_S)
     began_at = pauses.now
     for work in range(1, 3 * WORK_PER_S + 1):
         await pace.keep(work)
@@ -35,11 +36,23 @@ async def test_others_get_their_turn_and_a_second_has_its_limit(monkeypatch: pyt
 
 
 async def test_who_is_slower_than_the_limit_is_never_held_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    pauses, pace = Pauses(monkeypatch), Pace()
+    pauses, pace = Pauses(monkeypatch), Pace(WORK_PER_S)
     for work in range(1, 3 * WORK_PER_S):
         pauses.now += 1.01 / WORK_PER_S
         await pace.keep(work)
     assert set(pauses.all) == {0.0}
+
+
+async def test_where_any_number_of_presses_is_allowed_only_turns_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses, pace = Pauses(monkeypatch), Pace(work_per_s(PressBudget(0, 0, lambda: 0.0).rate))
+    for work in range(1, 10 * WORK_PER_S):
+        await pace.keep(work)
+    assert set(pauses.all) == {0.0}
+
+
+@pytest.mark.parametrize(("press_rate", "expected"), [(1, 500), (50, 500), (400, 4000)])
+def test_what_an_operator_allows_is_heard(press_rate: float, expected: float) -> None:
+    assert work_per_s(PressBudget(press_rate, 10, lambda: 0.0).rate) == expected
 
 
 async def test_a_flood_is_held_back_and_then_heard_to_its_end(site: Site) -> None:
