@@ -17,7 +17,7 @@ Run by `app.main` as a task of the node.
 
 import asyncio
 import re
-from contextlib import suppress
+from functools import partial
 from typing import Final
 
 import structlog
@@ -26,7 +26,7 @@ from aiohttp.typedefs import Handler
 
 from app import keys
 from app.problems import RefusedError
-from cluster.surface import Engine
+from cluster.surface import Engine, Snapshot
 
 LOOK_S: Final = 0.5
 STALLED_S: Final = 2.5
@@ -63,16 +63,17 @@ class LedgerWatch:
     async def run(self) -> None:
         """For as long as the node lives. Raises `LedgerStalledError`."""
         while True:
-            answered = asyncio.Event()
-            self._engine.read((), (), lambda _snapshot, answered=answered: answered.set())  # type: ignore[misc]
+            answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._engine.read((), (), partial(_resolve, answered))
             await self._wait(answered)
             await asyncio.sleep(LOOK_S)
 
-    async def _wait(self, answered: asyncio.Event) -> None:
+    async def _wait(self, answered: "asyncio.Future[None]") -> None:
         waited_s = 0.0
-        while not answered.is_set():
-            with suppress(TimeoutError):
-                await asyncio.wait_for(answered.wait(), LOOK_S)
+        while True:
+            # Not wait_for: where the answer and the end of this task come in one turn, it would not end.
+            await asyncio.wait([answered], timeout=LOOK_S)
+            if answered.done():
                 break
             waited_s += LOOK_S
             self._note(waited_s)
@@ -86,6 +87,12 @@ class LedgerWatch:
         if waited_s >= STALLED_S and not self.is_stalled:
             self.is_stalled = True
             _log.warning("ledger.stalled", seconds=waited_s, do="if it does not end by itself, check the disk")
+
+
+def _resolve(answered: "asyncio.Future[None]", _snapshot: Snapshot) -> None:
+    """The node may have stopped waiting, and the future been cancelled."""
+    if not answered.done():
+        answered.set_result(None)
 
 
 @web.middleware

@@ -8,7 +8,7 @@
 import asyncio
 import math
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import structlog
@@ -23,6 +23,7 @@ BACKLOG: Final = 4096
 # How long those who were at the door have to say what they came for.
 ARRIVE_S: Final = 0.1
 TAKEN_PER_TURN: Final = 64
+PAUSE_S: Final = 1.0
 # What the kernel keeps of a browser that does not read, or is not read from, twice: it would take megabytes.
 SEND_BUFFER_BYTES: Final = 64 * 1024
 RECEIVE_BUFFER_BYTES: Final = 32 * 1024
@@ -74,8 +75,18 @@ class Listener:
             await asyncio.sleep(ARRIVE_S)
 
     def _take_some(self, door: socket.socket) -> None:
-        for connection in _take_in(door, TAKEN_PER_TURN):
-            self._admission.arrive(connection)
+        try:
+            for connection in _take_in(door, TAKEN_PER_TURN):
+                self._admission.arrive(connection)
+        except OSError as wrong:
+            # No file or no memory for one more: they wait in the kernel's queue, and the loop does not spin.
+            _log.warning("listener.pauses", problem=str(wrong), seconds=PAUSE_S)
+            self._loop.remove_reader(door)
+            self._loop.call_later(PAUSE_S, self._go_on, door)
+
+    def _go_on(self, door: socket.socket) -> None:
+        if door in self._doors:
+            self._loop.add_reader(door, self._take_some, door)
 
     def _let_in(self, connection: socket.socket) -> None:
         task = self._loop.create_task(self._enter(connection))
@@ -119,14 +130,16 @@ def _bound(family: socket.AddressFamily, address: tuple[Any, ...]) -> socket.soc
     return door
 
 
-def _take_in(door: socket.socket, at_most: float = math.inf) -> list[socket.socket]:
-    """Connections that wait to be accepted."""
-    arrived: list[socket.socket] = []
-    while len(arrived) < at_most:
+def _take_in(door: socket.socket, at_most: float = math.inf) -> Iterator[socket.socket]:
+    """Connections that wait to be accepted. Raises OSError where there is no room for one more."""
+    taken = 0
+    while taken < at_most:
         try:
             connection, _ = door.accept()
         except BlockingIOError:
-            break
+            return
+        except ConnectionAbortedError:
+            continue  # gone while it waited
         connection.setblocking(False)
-        arrived.append(connection)
-    return arrived
+        taken += 1
+        yield connection

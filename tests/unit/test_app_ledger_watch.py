@@ -105,3 +105,17 @@ async def test_a_node_that_was_frozen_has_not_waited(monkeypatch: pytest.MonkeyP
     assert not ledger.is_stalled
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)
+
+
+async def test_it_ends_when_it_is_told_to_in_the_turn_of_an_answer() -> None:
+    """A node's stop waits for this task."""
+    engine = FakeEngine()
+    engine.is_hanging = True
+    watching = asyncio.create_task(LedgerWatch(engine).run())
+    await until(lambda: engine._hung)
+    await asyncio.sleep(0)
+    engine.recover()
+    await asyncio.sleep(0)
+    watching.cancel()
+    done, _ = await asyncio.wait([watching], timeout=5.0)
+    assert done and watching.cancelled()
