@@ -49,14 +49,18 @@ class Admission:
         self._silent: dict[socket.socket, float] = {}
         self._next_look: asyncio.TimerHandle | None = None
 
-    def arrive(self, connection: socket.socket) -> None:
-        """A new connection, non-blocking."""
+    def arrive(self, connection: socket.socket) -> bool:
+        """A new connection, non-blocking. Whether it was let in at once."""
         if connection.fileno() >= self._files_max:
             self._send_away(connection, "files")
-        elif not self._hear(connection):
-            self._loop.add_reader(connection, self._spoke, connection)
-            self._silent[connection] = self._loop.time() + FIRST_WORD_S
-            self._look_soon()
+            return False
+        word = _first_word(connection)
+        if word is not None:
+            return self._place(connection, word)
+        self._loop.add_reader(connection, self._spoke, connection)
+        self._silent[connection] = self._loop.time() + FIRST_WORD_S
+        self._look_soon()
+        return False
 
     def let_all_in(self) -> None:
         """The port closes: nobody waits any more."""
@@ -70,26 +74,23 @@ class Admission:
         for connection in waiting:
             self._let_in(connection)
 
-    def _hear(self, connection: socket.socket) -> bool:
-        """False if it has said nothing yet."""
-        try:
-            word = connection.recv(len(_HANDSHAKE), socket.MSG_PEEK)
-        except BlockingIOError:
-            return False
-        except OSError:
-            word = b""
-        if not word:  # gone
+    def _place(self, connection: socket.socket, word: bytes) -> bool:
+        """By its first word; "" is from one that is gone."""
+        if not word:
             connection.close()
         elif word == _HANDSHAKE:
             self._stand_in_line(connection)
         else:
             self._let_in(connection)
-        return True
+            return True
+        return False
 
     def _spoke(self, connection: socket.socket) -> None:
-        self._loop.remove_reader(connection)
-        del self._silent[connection]
-        self._hear(connection)
+        word = _first_word(connection)
+        if word is not None:
+            self._loop.remove_reader(connection)
+            del self._silent[connection]
+            self._place(connection, word)
 
     def _stand_in_line(self, connection: socket.socket) -> None:
         if len(self._line) >= LINE_MAX:
@@ -135,6 +136,16 @@ class Admission:
             self._loop.remove_reader(connection)
             del self._silent[connection]
             connection.close()
+
+
+def _first_word(connection: socket.socket) -> bytes | None:
+    """Left where it is, for whoever serves it. None if there is none yet, empty if there will be none."""
+    try:
+        return connection.recv(len(_HANDSHAKE), socket.MSG_PEEK)
+    except BlockingIOError:
+        return None
+    except OSError:
+        return b""
 
 
 def _has_left(connection: socket.socket) -> bool:

@@ -22,7 +22,9 @@ from cluster.surface import StartError
 BACKLOG: Final = 4096
 # How long those who were at the door have to say what they came for.
 ARRIVE_S: Final = 0.1
+# To take one in for the line costs little, to let one in at once as much as a request.
 TAKEN_PER_TURN: Final = 64
+LET_IN_PER_TURN: Final = 16
 PAUSE_S: Final = 1.0
 # What the kernel keeps of a browser that does not read, or is not read from, twice: it would take megabytes.
 SEND_BUFFER_BYTES: Final = 64 * 1024
@@ -75,9 +77,12 @@ class Listener:
             await asyncio.sleep(ARRIVE_S)
 
     def _take_some(self, door: socket.socket) -> None:
+        let_in = 0
         try:
             for connection in _take_in(door, TAKEN_PER_TURN):
-                self._admission.arrive(connection)
+                let_in += self._admission.arrive(connection)
+                if let_in >= LET_IN_PER_TURN:
+                    return
         except OSError as wrong:
             # No file or no memory for one more: they wait in the kernel's queue, and the loop does not spin.
             _log.warning("listener.pauses", problem=str(wrong), seconds=PAUSE_S)
