@@ -216,7 +216,7 @@ async def test_a_hall_comes_through_nginx_and_loses_a_node(
             await crowd.wait_until(lambda hall: hall["watching"] == WATCHERS, 60, "everybody to watch")
             took_s, hall = time.monotonic() - died_at, crowd.report()
             print(f"all back after {took_s:.1f} s (median {hall['return_p50_s']} s), {hall['ends']}")
-            # A new connection stands behind those in which nginx asks, for every watcher, whether the node is ready.
+            # A new connection stands behind those in which nginx asks for every watcher whether the node is ready.
             watch.assert_prompt("a third come back, through nginx to two nodes", unless="new")
 
 
