@@ -10,7 +10,7 @@
 import fcntl
 import secrets
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import IO, Final
 
@@ -104,6 +104,15 @@ def prepare(db: apsw.Connection, name: str, draw: Callable[[int], bytes]) -> Non
         with db:
             _make_tables(db, version, draw)
             db.pragma("user_version", SCHEMA_VERSION)
+    with closing(apsw.Connection(":memory:")) as fresh:
+        fresh.execute(SCHEMA)
+        if _schema_of(db) != _schema_of(fresh):
+            # A bit of this text decides which column a number is read from.
+            raise apsw.CorruptError("its schema is not the one that was written")
+
+
+def _schema_of(db: apsw.Connection) -> set[tuple[str, str]]:
+    return {(name, sql) for name, sql in db.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL")}
 
 
 def _make_tables(db: apsw.Connection, version: int, draw: Callable[[int], bytes]) -> None:
