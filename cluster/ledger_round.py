@@ -21,6 +21,8 @@ from cluster.ledger_table import SpoiltError, Table
 PAGE_ROWS: Final = 1000
 # A look at an empty bucket costs about as much as one at so many rows.
 BUCKET_ROWS: Final = 10
+# Below every number that SQLite knows: the disk may have made one negative.
+BEFORE_ALL: Final = -(1 << 63)
 
 
 class Round:
@@ -34,7 +36,7 @@ class Round:
 
     def _begin(self) -> None:
         self._began_with = self._wish
-        self._item_id, self._item, self._next_actor = 0, "", b""
+        self._item_id, self._item, self._next_actor = BEFORE_ALL, "", b""
         self._is_inside = False
         self._seen = ItemSums()
         self._bucket = -1

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import apsw
+import msgspec
 import pytest
 
 from cluster.core.offers import Page
@@ -12,6 +13,7 @@ from cluster.core.rows import Row
 from cluster.core.sums import BUCKETS, bucket_of, shifted, sums_of
 from cluster.ledger import Ledger, open_ledger
 from cluster.ledger_file import LedgerFile, prepare
+from cluster.ledger_round import BEFORE_ALL
 from tests.unit.tables import HOME
 
 Open = Callable[[], Ledger]
@@ -47,7 +49,7 @@ def in_memory() -> Ledger:
 
 def start_again(ledger: Ledger) -> Ledger:
     """What the next start makes of the same file. Raises StartError."""
-    return Ledger(ledger._file)
+    return Ledger(msgspec.structs.replace(ledger._file, close=lambda: None))
 
 
 def sql(ledger: Ledger, statement: str, *values: object) -> list[tuple[object, ...]]:
@@ -57,7 +59,8 @@ def sql(ledger: Ledger, statement: str, *values: object) -> list[tuple[object, .
 
 def go_whole_round(ledger: Ledger) -> None:
     """Until a pass that begins now has ended."""
-    passes = ledger.round.passes + 2
+    has_begun = ledger.round._item_id != BEFORE_ALL
+    passes = ledger.round.passes + 1 + has_begun
     while ledger.round.passes < passes:
         ledger.go_round(10_000)
 
