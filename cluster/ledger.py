@@ -84,7 +84,7 @@ class Ledger:
         """Read what a start needs, none of the tallies; returns the buckets of this moment."""
         table = self._table
         table.load()
-        self.id: bytes = table.meta("ledger_id")
+        self.id = table.id
         self.heads, self.seqs = table.heads, table.seqs
         self.buckets = table.buckets()
         erasures = table.item("")
