@@ -69,16 +69,19 @@ class Ledger:
     def _open_table(self) -> None:
         """Read what a start needs, after a whole check if the disk has changed anything."""
         try:
-            self._table = Table(self._db)
-            self.load()
+            self._begin()
             is_suspect = bool(self._table.meta("suspect"))
         except SpoiltError:
             is_suspect = True  # the check says what is spoilt
         if is_suspect:
             with self._transaction():
                 check_whole(self._db, self._file.name)
-            self._table = Table(self._db)
-            self.load()
+            self._begin()
+
+    def _begin(self) -> None:
+        self._table = Table(self._db)
+        self.round = Round(self._table)
+        self.load()
 
     def load(self) -> list[int]:
         """Read what a start needs, none of the tallies; returns the buckets of this moment."""
@@ -90,7 +93,7 @@ class Ledger:
         erasures = table.item("")
         self.erased = {row.actor for row in table.rows_of(erasures[0], "", b"", -1)} if erasures else set()
         self.quarantined: int = self._db.execute("SELECT count(*) FROM quarantine").get
-        self.round = Round(table)
+        self.round.begin_again()
         return list(self.buckets)
 
     def close(self) -> None:
@@ -117,7 +120,7 @@ class Ledger:
             with self._translated(), self._transaction():
                 changes = self.round.step(rows_max, self.erased)
         except LedgerFullError:
-            self.round = Round(self._table)  # what it has done was rolled back
+            self.round.begin_again()
             raise
         self._note(changes)
         return changes

@@ -30,9 +30,13 @@ class Round:
 
     def __init__(self, table: Table) -> None:
         self._table = table
-        self._wish: int = table.meta("sweep") or 0
-        self._begin()
         self.passes = 0
+        self.begin_again()
+
+    def begin_again(self) -> None:
+        """Forget how far it came: a rollback has undone some of that."""
+        self._wish = int(bool(self._table.meta("sweep")))
+        self._begin()
 
     def _begin(self) -> None:
         self._began_with = self._wish
@@ -89,7 +93,7 @@ class Round:
         return True
 
     def _sums(self) -> ItemSums:
-        found = self._table.item(self._item)
+        found = self._table.item(self._item) if isinstance(self._item, str) else None  # as the disk has it
         if found is None or found[0] != self._item_id:
             raise SpoiltError(f"the item {self._item!r} is not found by its name")
         return found[1]

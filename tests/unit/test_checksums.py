@@ -153,7 +153,7 @@ def test_a_bucket_that_is_no_digest_is_noticed_at_once(ledger: Ledger, value: ob
 
 def test_every_bit_of_an_items_name_and_place_is_noticed(ledger: Ledger) -> None:
     names = [value.decode("latin-1") for value in flips(POST.encode()) if isinstance(value, bytes)]
-    assert_each_is_noticed(ledger, ("items", "item"), names)
+    assert_each_is_noticed(ledger, ("items", "item"), [*names, POST.encode(), 7, 1.5, ""])
     assert_each_is_noticed(ledger, ("items", "bucket"), list(flips(one_row(ledger, "items", "bucket")[0])))
 
 
