@@ -58,10 +58,10 @@ def sql(ledger: Ledger, statement: str, *values: object) -> list[tuple[object, .
 
 
 def go_whole_round(ledger: Ledger) -> None:
-    """Until a pass that begins now has ended."""
+    """Until a pass that begins now has ended, and all is removed that waits for it."""
     has_begun = ledger.round._item_id != BEFORE_ALL
     passes = ledger.round.passes + 1 + has_begun
-    while ledger.round.passes < passes:
+    while ledger.round.passes < passes or ledger.round.is_wanted:
         ledger.go_round(10_000)
 
 
