@@ -40,9 +40,7 @@ def ledger() -> Iterator[Ledger]:
 
 def read_all(ledger: Ledger, *, also_buckets: bool = False) -> None:
     """What a start reads, and what a round does."""
-    table = Table(ledger._db)
-    table.buckets()
-    walk = Round(table)
+    walk = Round(Table(ledger._db))
     while walk._bucket < 0 or (also_buckets and walk.passes == 0):
         walk.step(100, ledger.erased)
 

@@ -105,7 +105,7 @@ def test_a_row_after_the_erasure_in_the_same_offer_is_refused_too(kind: int) -> 
 
 def test_headers_and_other_erasures_are_of_no_visitor() -> None:
     table = Table()
-    table.commit(Erasure(visitor(0)))
+    table.commit(Erasure(b""), Erasure(erasure(2).actor[:10]))  # what their actors would be taken for
     taken = table.take(header(1), erasure(who=2, seq=2)).rows
     assert list(taken) == [(HOME, b""), ("", erasure_key(visitor(2)))]
 

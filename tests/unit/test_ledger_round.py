@@ -1,6 +1,6 @@
 """The round looks at everything, raises no false alarm, and removes what counts no more (R12, R13)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import apsw
@@ -267,24 +267,47 @@ def test_a_spoilt_wish_is_one(ledger: Ledger, wish: object) -> None:
 # -- a full disk
 
 
+def be_full_at_the_third_bucket(patch: pytest.MonkeyPatch) -> None:
+    """And have room again for those that are written after it."""
+    left, write = [3], Table._write_buckets
+
+    def write_or_fail(table: Table, changed: Mapping[int, int]) -> None:
+        left[0] -= len(changed)
+        if left[0] == 0:
+            raise_full()
+        write(table, changed)
+
+    patch.setattr(Table, "_write_buckets", write_or_fail)
+
+
 def test_a_step_on_a_full_disk_is_undone_and_the_round_begins_anew(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    commit_rows(ledger, rows_above(30, THERE))
-    go_whole_round(ledger)
-    ledger.commit([Erasure(visitor(2)), Erasure(visitor(25)), press(5, who=26)], HERE, {})
-    before = stored(ledger), ledger.sums(HOME), list(ledger.buckets)
-    ledger.go_round(1)  # the row of the first visitor is passed, so something was seen
-    with monkeypatch.context() as patch:
-        patch.setattr(Table, "_write_buckets", full)
-        with pytest.raises(LedgerFullError):
-            ledger.go_round(20)
-    assert (stored(ledger), ledger.sums(HOME), list(ledger.buckets)) == before
-    assert ledger.round.is_wanted
-    assert steps_until_removed(ledger, 3) == 2
+    items = [f"tap:{number}" for number in range(4)]
+    ledger.commit([press(1, item=item, who=who) for item in items for who in (1, 2)], HERE, {})
+    ledger.commit([Erasure(visitor(2))], HERE, {})
+    ledger = start_again(ledger)
+    before = stored(ledger), list(ledger.buckets)
+    be_full_at_the_third_bucket(monkeypatch)
+    with pytest.raises(LedgerFullError):
+        ledger.go_round(1000)
+    assert (stored(ledger), list(ledger.buckets)) == before
+    assert [count(ledger, item) for item in items] == [2] * 4
+    assert steps_until_removed(ledger, 3) == 4, "also those of the items that it had passed"
     assert_sums_are_right(ledger)
-    assert ledger.round.passes > 1, "and the passes before it still count"
 
 
-def full(self: Table, changed: object) -> None:
+def test_what_goes_on_after_a_full_disk_counts_the_passes_before_it_too(ledger: Ledger) -> None:
+    ledger.commit([press(1)], HERE, {})
+    go_whole_round(ledger)
+    ledger.load()
+    assert ledger.round.passes == 1
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Table, "items_of", raise_full)
+        with pytest.raises(LedgerFullError):
+            ledger.go_round(1000)
+    assert ledger.round.passes == 1
+
+
+def raise_full(*_: object) -> None:
     raise apsw.FullError("database or disk is full")
