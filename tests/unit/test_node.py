@@ -110,7 +110,7 @@ async def test_a_node_without_peers_is_ready_at_once(site: Site) -> None:
 async def test_a_node_whose_peers_do_not_answer_is_ready_after_a_while(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "LONELY_S", 0.6)
+    monkeypatch.setattr(module, "LONELY_S", 0.2)
     node = await site.start("n1", site.address("nobody"))
     assert node.state == "starting"
     assert states(node) == {"n1": "starting", site.address("nobody"): "unreachable"}
@@ -121,7 +121,7 @@ async def test_a_node_whose_peers_do_not_answer_is_ready_after_a_while(
 async def test_a_node_whose_peer_links_and_never_answers_is_ready_after_a_while(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "LONELY_S", 0.6)
+    monkeypatch.setattr(module, "LONELY_S", 0.3)
     monkeypatch.setattr(Replies, "to_pull", lambda self, asked, socket: None)
     await site.start("n1")
     two = await site.start("n2", site.address("n1"))
