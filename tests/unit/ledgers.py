@@ -65,6 +65,21 @@ def go_whole_round(ledger: Ledger) -> None:
         ledger.go_round(10_000)
 
 
+def stored(ledger: Ledger) -> list[bytes]:
+    """The actors of all rows of the table, also of those that count no more."""
+    return [actor for (actor,) in sql(ledger, "SELECT actor FROM tallies ORDER BY item_id, actor")]  # type: ignore[misc]
+
+
+def steps_until_removed(ledger: Ledger, rows_max: int = 2000) -> int:
+    """How many rows were removed until nothing more waits."""
+    removed = 0
+    for _ in range(100_000):
+        if not ledger.round.is_wanted:
+            return removed
+        removed += len(ledger.go_round(rows_max).removed)
+    raise AssertionError("it never ends")
+
+
 def assert_sums_are_right(ledger: Ledger) -> None:
     """Sums, counts and buckets, as remembered and as stored, are those of the rows."""
     buckets = [0] * BUCKETS

@@ -114,6 +114,7 @@ def test_sums_and_buckets_are_right_and_stay_so(first: FirstLedger) -> None:
 def test_what_the_first_version_could_not_erase_is_removed(first: FirstLedger) -> None:
     ledger = open_ledger(first.folder)
     assert ledger.erased == {erasure(4).actor}
+    assert ledger.round.is_wanted
     assert ledger.commit([press(1, who=4)], HERE, {}).outcomes[0].refusal == "erased"
     go_whole_round(ledger)
     assert (count(ledger, HOME), count(ledger, POST), ledger.round.is_wanted) == (12, 0, False)
