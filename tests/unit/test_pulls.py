@@ -1,7 +1,7 @@
 """Answers to pulls: pages, what came while a scan went on, then the heads (R5)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -11,33 +11,14 @@ from cluster.core.holdings import Holdings
 from cluster.core.offers import Changes, Offer, Range
 from cluster.core.press import Erasure, Reset
 from cluster.core.rows import Row
-from cluster.core.wire import End, Message, Rows, decode, unpack
+from cluster.core.wire import End
 from cluster.ledger import SCAN_ROWS, Ledger
 from cluster.pulls import answer_pull
 from tests.unit.ledgers import commit_rows, in_memory
+from tests.unit.link_owners import TakingPeer
 from tests.unit.replicas import rows_above
 from tests.unit.tables import ELSEWHERE, HERE, HOME, THERE, actor, erasure, header, press, row, visitor
 from tests.unit.test_batches import Owner
-
-
-class Peer:
-    """Takes frames as a socket does; `meanwhile` runs once, when the first one was taken."""
-
-    def __init__(self) -> None:
-        self.heard: list[Message] = []
-        self.is_closing = False
-        self.meanwhile: Callable[[], Awaitable[None]] | None = None
-
-    def send(self, frame: bytes) -> None:
-        self.heard.append(decode(frame))
-
-    async def wait_until_drained(self) -> None:
-        meanwhile, self.meanwhile = self.meanwhile, None
-        if meanwhile is not None:
-            await meanwhile()
-
-    def pages(self) -> list[list[Row]]:
-        return [unpack(each.block) for each in self.heard if isinstance(each, Rows)]
 
 
 class Answerer:
@@ -46,7 +27,7 @@ class Answerer:
     def __init__(self, batches: Batches, ledger: Ledger) -> None:
         self.batches, self.ledger = batches, ledger
         self.holdings = Holdings(ledger.heads, floor=ledger.heads, buckets=ledger.buckets)
-        self.peer = Peer()
+        self.peer = TakingPeer()
 
     async def commit(self, *offers: Offer) -> Changes:
         changes = await self.batches.run(lambda: self.ledger.commit(offers, HERE, {}))
