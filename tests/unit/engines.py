@@ -19,7 +19,7 @@ SECRET = b"one secret for the whole cluster"
 
 def hurry(patch: pytest.MonkeyPatch) -> None:
     """What a node does every so often, it does many times a second, and its rounds are short."""
-    patch.setattr("cluster.peering.HEARTBEAT_S", 0.05)
+    patch.setattr("cluster.peering.HEARTBEAT_S", 0.01)
     patch.setattr("cluster.peering.LOOK_MIN_S", 0.05)
     patch.setattr("cluster.peering.LOOK_MAX_S", 0.1)
     patch.setattr("cluster.peering.DIGEST_S", 0.05)
