@@ -16,11 +16,10 @@ from typing import Any, Final
 import apsw
 import structlog
 
-from cluster.checksums import KEY_LENGTH, Checksums
 from cluster.core.rows import ORIGIN_LENGTH, Row
 from cluster.core.sums import BUCKETS, DIGEST_LENGTH, ItemSums, bucket_of, replaced, shifted
 from cluster.ledger_file import unusable
-from cluster.ledger_table import COLUMNS, SpoiltError, Table, bytes_of
+from cluster.ledger_table import COLUMNS, SpoiltError, Table, checksums_of
 
 log = structlog.get_logger()
 
@@ -47,7 +46,7 @@ def check_whole(db: apsw.Connection, name: str) -> None:
 
 def _drop_heads(db: apsw.Connection) -> None:
     """Write every origin anew with head 0. One that is no origin goes, and its rows are then put aside."""
-    checksums = Checksums(bytes_of(db, "checksum_key", KEY_LENGTH))
+    checksums = checksums_of(db)
     for number, origin in list(db.execute("SELECT id, origin FROM origins")):
         if isinstance(origin, bytes) and len(origin) == ORIGIN_LENGTH:
             checksum = checksums.of_origin(origin, 0, 0)

@@ -17,7 +17,7 @@ from typing import IO, Final
 import apsw
 import msgspec
 
-from cluster.checksums import KEY_LENGTH
+from cluster.checksums import KEY_LENGTH, KEY_NAMES, hash_of_key
 from cluster.core.link import LEDGER_LENGTH
 from cluster.core.sums import BUCKETS, DIGEST_LENGTH
 from cluster.ledger_upgrade import from_first_version
@@ -125,7 +125,8 @@ def _make_tables(db: apsw.Connection, version: int, draw: Callable[[int], bytes]
         db.executemany(
             "INSERT INTO buckets VALUES (?, ?)", ((each, bytes(DIGEST_LENGTH)) for each in range(BUCKETS))
         )
-    db.execute("INSERT INTO meta VALUES ('checksum_key', ?)", (checksum_key,))
+    kept = checksum_key + hash_of_key(checksum_key)
+    db.executemany("INSERT INTO meta VALUES (?, ?)", ((name, kept) for name in KEY_NAMES))
 
 
 def _lock(data_dir: Path) -> IO[bytes]:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import apsw
 
-from cluster.checksums import KEY_LENGTH, UNSUITABLE, Checksums
+from cluster.checksums import KEY_LENGTH, KEY_NAMES, UNSUITABLE, Checksums, hash_of_key
 from cluster.core.items import is_item
 from cluster.core.link import LEDGER_LENGTH
 from cluster.core.offers import Changes
@@ -35,6 +35,15 @@ def bytes_of(db: apsw.Connection, key: str, length: int) -> bytes:
     return value
 
 
+def checksums_of(db: apsw.Connection) -> Checksums:
+    """The ledger's own checksums, by whichever copy of their key is sound."""
+    for name in KEY_NAMES:
+        kept = db.execute("SELECT value FROM meta WHERE key = ?", (name,)).get
+        if isinstance(kept, bytes) and kept[KEY_LENGTH:] == hash_of_key(kept[:KEY_LENGTH]):
+            return Checksums(kept[:KEY_LENGTH])
+    raise SpoiltError("both copies of its checksum_key are none")
+
+
 class Table:
     """The tables of one open file."""
 
@@ -45,7 +54,7 @@ class Table:
     def load(self) -> None:
         """Read what a start needs, none of the tallies."""
         self.id = bytes_of(self.db, "ledger_id", LEDGER_LENGTH)
-        self.checksums = Checksums(bytes_of(self.db, "checksum_key", KEY_LENGTH))
+        self.checksums = checksums_of(self.db)
         self.heads: dict[bytes, int] = {}
         self.seqs: dict[bytes, int] = {}
         self.origins: dict[int, bytes] = {}

@@ -6,6 +6,7 @@ from pathlib import Path
 import apsw
 import pytest
 
+from cluster.checksums import KEY_NAMES
 from cluster.core.offers import Page
 from cluster.surface import StartError
 from tests.unit.ledgers import Open, change_behind_its_back
@@ -52,7 +53,8 @@ def test_a_broken_structure_is_refused_with_what_to_do(
 def test_a_key_that_is_none_is_refused_with_what_to_do(reopen: Open, tmp_path: Path, key: object) -> None:
     ledger = reopen()
     ledger.commit([press(1)], HERE, {})
-    ledger._table.set_meta("checksum_key", key)
+    for name in KEY_NAMES:
+        ledger._table.set_meta(name, key)
     ledger.close()
     for _ in range(2):
         with pytest.raises(StartError, match="put a backup in its place, or move it away"):
