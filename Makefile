@@ -6,6 +6,8 @@
 # make faults  the fault matrix in its long form: up to an hour, 1,000,000 presses; writes docs/reliability.md's table
 #              (`make test` has the short form). FAULTS_SEED=7 the same random choices again
 # make faults-kills   1,000 rounds of SIGKILL        make faults-bits   200 cases of each spoilt file
+# make simulate  SEEDS=10000 lives of a simulated cluster on all cores, and what they came across
+# make ablations LIVES=200 the same with each rule switched off in turn; writes docs/ablations.md
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -14,14 +16,15 @@ SHELL := /bin/sh
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3 python; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 
-SEEDS ?= 300
+SEEDS ?= 200
+LIVES ?= 200
 export SEEDS
 
 LAYERS := lint unit simulation cluster browser compose faults
 
 LONG_FAULTS := faults-kills faults-bits
 
-.PHONY: help install run test $(LAYERS) $(LONG_FAULTS) tools lock clean
+.PHONY: help install run test $(LAYERS) $(LONG_FAULTS) tools simulate ablations lock clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -40,6 +43,12 @@ $(filter-out faults,$(LAYERS)) $(LONG_FAULTS): .venv/tests-installed
 
 faults: .venv/tests-installed
 	@.venv/bin/python -m tests.layers faults-long
+
+simulate: .venv/tests-installed
+	@.venv/bin/python -m tests.simulation.run $(SEEDS)
+
+ablations: .venv/tests-installed
+	@.venv/bin/python -m tests.simulation.ablate $(LIVES)
 
 # Programs that tests start and that are not Python packages: nginx, a browser, a container engine.
 tools:

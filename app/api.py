@@ -1,4 +1,4 @@
-"""The JSON API: counts, presses with a bearer token, and the cluster as this node sees it.
+"""The JSON API: counts, presses with a bearer token, a visitor's erasure, and the cluster as this node sees it.
 
 1. The API knows no cookie: who presses is in `Authorization`, or a fresh visitor whose token is returned.
 2. Answers are of this moment and never cached; what they say is what `/live` says in the same words.
@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from app import asking, keys, presses, wire
+from app import asking, guards, keys, presses, wire
 from app.desk import Desk, tally_in
 from app.problems import RefusedError
 from app.session import ITEMS_MAX
@@ -23,11 +23,11 @@ async def item(request: web.Request) -> web.Response:
     visitor = _visitor_of(request, desk)
     if visitor is None:
         state = (await asking.read(desk.engine, [name])).items[name]
-        return _json({"item": name, "gen": state.gen, "count": state.count})
+        return json_response({"item": name, "gen": state.gen, "count": state.count})
     actor = actor_of(name, visitor, request.query.get("tab", ""))
     snapshot = await asking.read(desk.engine, [name], [(name, actor)])
     state, mine = snapshot.items[name], tally_in(snapshot, name, actor)
-    return _json({"item": name, "gen": state.gen, "count": state.count, "mine": mine})
+    return json_response({"item": name, "gen": state.gen, "count": state.count, "mine": mine})
 
 
 async def items(request: web.Request) -> web.Response:
@@ -37,7 +37,7 @@ async def items(request: web.Request) -> web.Response:
     for name in names:
         presses.check_item(name)
     snapshot = await asking.read(request.app[keys.DESK].engine, names)
-    return _json({"counts": {name: snapshot.items[name].count for name in names}})
+    return json_response({"counts": {name: snapshot.items[name].count for name in names}})
 
 
 async def press(request: web.Request) -> web.Response:
@@ -50,14 +50,25 @@ async def press(request: web.Request) -> web.Response:
     except wire.MessageError as wrong:
         raise RefusedError("bad_message", str(wrong)) from wrong
     if visitor is not None:
-        return _json(await presses.press(desk, "api", visitor, name, wish))
+        return json_response(await presses.press(desk, "api", visitor, name, wish))
     fresh = new_visitor()
     pressed = await presses.press(desk, "api", fresh, name, wish)
-    return _json(msgspec.structs.replace(pressed, token=desk.tokens.sign(fresh)))
+    return json_response(msgspec.structs.replace(pressed, token=desk.tokens.sign(fresh)))
+
+
+async def erase(request: web.Request) -> web.Response:
+    """Whoever holds the token may say it again, also once it is good for nothing else: until the copies exist."""
+    presses.check_may_press(request)
+    desk = request.app[keys.DESK]
+    visitor = presses.visitor_behind(desk.tokens.verify, guards.bearer_token(request) or "")
+    answer = await asking.erase(desk.engine, visitor)
+    if answer.refusal is not None:
+        raise presses.refusal_of(desk, answer.refusal)
+    return json_response(wire.Erased(copies=answer.copies, wanted=answer.wanted))
 
 
 async def nodes(request: web.Request) -> web.Response:
-    return _json({"nodes": [_node(status) for status in request.app[keys.DESK].engine.status()]})
+    return json_response({"nodes": [_node(status) for status in request.app[keys.DESK].engine.status()]})
 
 
 def _node(status: NodeStatus) -> dict[str, Any]:
@@ -75,16 +86,11 @@ def _node(status: NodeStatus) -> dict[str, Any]:
 
 def _visitor_of(request: web.Request, desk: Desk) -> bytes | None:
     """None without Authorization; a `RefusedError` with one that is not a token of ours."""
-    header = request.headers.get("Authorization")
-    if header is None:
-        return None
-    scheme, _, token = header.partition(" ")
-    if scheme.lower() != "bearer":
-        raise RefusedError("bad_token")
-    return presses.visitor_behind(desk.tokens, token.strip())
+    token = guards.bearer_token(request)
+    return None if token is None else presses.visitor_behind(desk.visitor_behind, token)
 
 
-def _json(answer: Any) -> web.Response:
+def json_response(answer: Any) -> web.Response:
     return web.Response(
         body=msgspec.json.encode(answer), content_type="application/json", headers={"Cache-Control": "no-store"}
     )

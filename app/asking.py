@@ -1,12 +1,13 @@
 """What HTTP needs of an engine that answers by callback: to wait, and not for ever.
 
-1. A press is answered once: when its copies exist, after `COPIES_WAIT_S`, or at once where no link is up.
+1. A press, a reset, an erasure is answered once: when its copies exist, after `COPIES_WAIT_S`, or at once where no
+   link is up.
 2. What the engine does not answer in `COMMIT_WAIT_S` is `unanswered`: it may be done yet. That is less than
    nginx waits for a node, so the visitor hears it from us.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Final, TypeVar
 
 from app.problems import RefusedError
@@ -16,6 +17,7 @@ COPIES_WAIT_S: Final = 1.0
 COMMIT_WAIT_S: Final = 2.0
 
 _T = TypeVar("_T")
+_Ask = Callable[[Callable[[Answer], None], Hashable], None]
 
 
 async def read(engine: Engine, items: Sequence[str], tallies: Sequence[tuple[str, bytes]] = ()) -> Snapshot:
@@ -25,6 +27,18 @@ async def read(engine: Engine, items: Sequence[str], tallies: Sequence[tuple[str
 
 
 async def press(engine: Engine, press: Press) -> Answer:
+    return await _answered(engine, lambda reply, owner: engine.press(press, reply, owner))
+
+
+async def reset(engine: Engine, item: str) -> Answer:
+    return await _answered(engine, lambda reply, owner: engine.reset(item, reply, owner))
+
+
+async def erase(engine: Engine, visitor: bytes) -> Answer:
+    return await _answered(engine, lambda reply, owner: engine.erase(visitor, reply, owner))
+
+
+async def _answered(engine: Engine, ask: _Ask) -> Answer:
     loop = asyncio.get_running_loop()
     committed: asyncio.Future[Answer] = loop.create_future()
     copied: asyncio.Future[Answer] = loop.create_future()
@@ -35,7 +49,7 @@ async def press(engine: Engine, press: Press) -> Answer:
             _resolve(copied, answer)
 
     try:
-        engine.press(press, reply, owner=copied)
+        ask(reply, copied)
         first = await _within(committed, COMMIT_WAIT_S)
         if first.is_last or not engine.has_links:
             return first

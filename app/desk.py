@@ -2,6 +2,7 @@
 
 1. A tally of an older generation counts no more: it is shown as 0 of the item's own.
 2. An answer that took less than was asked says when to send again.
+3. The token of a visitor that was erased is good for nothing.
 """
 
 from collections.abc import Callable
@@ -11,8 +12,9 @@ import msgspec
 from app import wire
 from app.budget import PressBudget
 from app.hub import Hub
+from app.ledger_watch import LedgerWatch
 from app.metrics import Metrics
-from app.visitors import Tokens
+from app.visitors import TokenError, Tokens
 from cluster.surface import Answer, Engine, Snapshot
 
 
@@ -22,10 +24,18 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
     node: str
     engine: Engine
     hub: Hub
+    ledger: LedgerWatch
     tokens: Tokens
     budget: PressBudget
     metrics: Metrics
     clock: Callable[[], float]
+
+    def visitor_behind(self, token: str) -> bytes:
+        """The visitor who has this token, or `TokenError`."""
+        visitor = self.tokens.verify(token)
+        if self.engine.is_erased(visitor):
+            raise TokenError
+        return visitor
 
     def pressed(self, answer: Answer, visitor: bytes, wish: wire.PressWish | wire.PressBody) -> wire.Pressed:
         """What the visitor is told of a press that was not refused."""

@@ -46,6 +46,15 @@ def may_press(request: web.Request) -> bool:
     return origin is None or _is_own(origin, request)
 
 
+def bearer_token(request: web.Request) -> str | None:
+    """What stands in `Authorization: Bearer …`; None without that header, empty if it says something else."""
+    header = request.headers.get("Authorization")
+    if header is None:
+        return None
+    scheme, _, token = header.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
 def may_go_live(request: web.Request, allowed_origins: frozenset[str]) -> bool:
     origin = request.headers.get("Origin")
     if origin is None:

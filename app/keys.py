@@ -15,5 +15,7 @@ SETTINGS: "Final[web.AppKey[Settings]]" = web.AppKey("settings")
 DESK: "Final[web.AppKey[Desk]]" = web.AppKey("desk")
 LIVE: "Final[web.AppKey[Live]]" = web.AppKey("live")
 FORM_TOKENS: "Final[web.AppKey[Tokens]]" = web.AppKey("form_tokens")
+# Held by a reset that names the generation it ends.
+RESETTING: "Final[web.AppKey[asyncio.Lock]]" = web.AppKey("resetting")
 # Resolves with a reason when a background task ended: the process must exit.
 FAILED: "Final[web.AppKey[asyncio.Future[str]]]" = web.AppKey("failed")

@@ -71,7 +71,7 @@ async def _press(request: web.Request, item: str) -> bytes:
     visitor = _visitor_of_cookie(request)
     if visitor is None:
         tokens = request.app[keys.FORM_TOKENS]
-        visitor = presses.visitor_behind(tokens, fields["token"]) if "token" in fields else new_visitor()
+        visitor = presses.visitor_behind(tokens.verify, fields["token"]) if "token" in fields else new_visitor()
     try:
         wish = msgspec.convert(fields, wire.PressBody, strict=False)
     except msgspec.ValidationError as wrong:
@@ -94,7 +94,7 @@ def _see(page: str) -> web.Response:
 def _visitor_of_cookie(request: web.Request) -> bytes | None:
     """None without a cookie, and with one that is no good (any more): the next press sets a good one."""
     try:
-        return request.app[keys.DESK].tokens.verify(request.cookies.get(COOKIE, ""))
+        return request.app[keys.DESK].visitor_behind(request.cookies.get(COOKIE, ""))
     except TokenError:
         return None
 

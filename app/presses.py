@@ -4,7 +4,8 @@
 2. A refused press is a `RefusedError` with the code that a browser would get on `/live`.
 """
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import unquote
 
 from aiohttp import web
@@ -12,17 +13,16 @@ from aiohttp import web
 from app import asking, guards, wire
 from app.desk import Desk
 from app.problems import RefusedError
-from app.visitors import TokenError, Tokens, actor_of
+from app.refusals import code_of
+from app.visitors import TokenError, actor_of
 from cluster.core.items import is_pressable, tally_max
-from cluster.surface import Answer, Press
-
-_ITEM_SEGMENT: Final = {"items": 2, "api": 3}
+from cluster.surface import Answer, Press, Refusal
 
 
 def item_of(request: web.Request) -> str:
     """Read off the raw path: aiohttp's own decoding would treat an encoded slash or percent sign specially."""
     segments = request.rel_url.raw_path.split("/")
-    item = unquote(segments[_ITEM_SEGMENT[segments[1]]], errors="replace")
+    item = unquote(segments[segments.index("items") + 1], errors="replace")
     check_item(item)
     return item
 
@@ -37,9 +37,9 @@ def check_may_press(request: web.Request) -> None:
         raise RefusedError("forbidden")
 
 
-def visitor_behind(tokens: Tokens, token: str) -> bytes:
+def visitor_behind(verify: Callable[[str], bytes], token: str) -> bytes:
     try:
-        return tokens.verify(token)
+        return verify(token)
     except TokenError as wrong:
         raise RefusedError("bad_token") from wrong
 
@@ -60,7 +60,13 @@ async def press(desk: Desk, way: str, visitor: bytes, item: str, wish: wire.Pres
 
 def _refused(desk: Desk, visitor: bytes, answer: Answer) -> RefusedError:
     assert answer.refusal is not None, "only a refused press has a refusal"
-    desk.metrics.refused.labels(answer.refusal).inc()
-    return RefusedError(
-        answer.refusal, retry_after_s=desk.retry_after_s(answer, visitor), gen=answer.gen, n=answer.n
+    return refusal_of(
+        desk, answer.refusal, retry_after_s=desk.retry_after_s(answer, visitor), gen=answer.gen, n=answer.n
     )
+
+
+def refusal_of(desk: Desk, refusal: Refusal, **more: Any) -> RefusedError:
+    """What the engine refused, as an error that was counted."""
+    code = code_of(refusal)
+    desk.metrics.refused.labels(code).inc()
+    return RefusedError(code, **more)

@@ -1,7 +1,7 @@
 """Every way to refuse a visitor: the protocol's error codes, what they say, and their HTTP status.
 
 1. A code means the same over a WebSocket, the API and the form.
-   Only HTTP has `unanswered` (its requests wait) and `forbidden` (it has forms).
+   Only HTTP has `unanswered` (its requests wait), `forbidden` (it has forms), and the two of a reset.
 2. A code with `retry_after_s` heals by itself: the same press may be sent again.
 """
 
@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from app import wire
+from cluster.surface import Refusal as EngineRefusal
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -30,7 +31,7 @@ REFUSALS: Final = {
         is_fault=True,
     ),
     "bad_tally": Refusal("n is 1 to 50 for clap items and 1 to 1048576 for others.", 400, is_fault=True),
-    "bad_token": Refusal("This token was not made by this cluster: forget it.", 401, is_fault=True),
+    "bad_token": Refusal("No visitor of this cluster has this token (any more): forget it.", 401, is_fault=True),
     "too_many_items": Refusal("At most 100 items at once.", 400, is_fault=True),
     "rate_limited": Refusal("Too many presses at once: slow down.", 429, retry_after_s=1.0),
     "read_only": Refusal("This node cannot save presses now: it will try again.", 503, retry_after_s=2.0),
@@ -38,7 +39,15 @@ REFUSALS: Final = {
     "behind": Refusal("This node does not know of the item's reset yet: send again.", 503, retry_after_s=1.0),
     "unanswered": Refusal("Not answered in time: a press with n may be sent again.", 503, retry_after_s=1.0),
     "forbidden": Refusal("Forms of other sites may not press here.", 403),
+    "bad_admin_token": Refusal("This is not the admin token of this node.", 401),
+    "other_gen": Refusal("The item has another generation than the one to end: nothing was reset.", 409),
 }
+ERASED: Final = wire.Error(code="bad_token", message="This visitor was erased: a fresh one begins.", erased=True)
+
+
+def code_of(refusal: EngineRefusal) -> str:
+    """What a visitor is told of the engine's refusal; one that was erased has a token that is good for nothing."""
+    return "bad_token" if refusal == "erased" else refusal
 
 
 def error(

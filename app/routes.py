@@ -5,7 +5,7 @@ from typing import Final
 
 from aiohttp import web
 
-from app import api, live, pages
+from app import admin, api, live, pages
 
 STATIC: Final = Path(__file__).parent / "static"
 
@@ -17,7 +17,10 @@ ROUTES: Final = (
     web.get("/api/items", api.items),
     web.get("/api/items/{item:[^/]+}", api.item),
     web.post("/api/items/{item:[^/]+}/press", api.press),
+    web.delete("/api/visitor", api.erase),
     web.get("/api/nodes", api.nodes),
     web.get("/live", live.handle, allow_head=False),
     web.static("/static", STATIC),
 )
+# Only where an admin token is set.
+ADMIN_ROUTES: Final = (web.post("/api/admin/items/{item:[^/]+}/reset", admin.reset),)

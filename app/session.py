@@ -1,12 +1,13 @@
 """One browser's conversation with this node: messages in, frames out. It never sees the socket.
 
-1. A session begins as a fresh visitor with a tab of its own; a `hello` makes it somebody else.
+1. A session begins as a fresh visitor with a tab of its own; a `hello` makes it somebody else. When its visitor is
+   erased it begins afresh, and takes presses after the next `hello` only: what was on its way is the erased one's.
 2. Between registering a watch and asking the engine to read there is no await, so no change is missed.
 3. A press is answered through `reply`, at the commit and perhaps once more when the copies exist; of one item
    and actor the engine owes a session only the newest second answer.
 4. An error answers one message and changes nothing. `FAULTS_MAX` mistakes within `FAULTS_WINDOW_S` end it.
-5. `unanswered` counts what the engine still has to do for this session; `app.live` stops reading from a client
-   that asks for more than the engine can do.
+5. `unanswered` counts what the engine still has to do for this session, and `work` all that it was ever asked to
+   do; `app.live` stops reading from a client that asks for more than the engine can do, or too fast (`app.pace`).
 
 Made and fed by `app.live`, on the loop's thread.
 """
@@ -20,7 +21,8 @@ from app import wire
 from app.connection import Outlet
 from app.desk import Desk, tally_in
 from app.hub import Watcher
-from app.refusals import REFUSALS, error
+from app.pace import ITEMS_PER_WORK
+from app.refusals import ERASED, REFUSALS, error
 from app.visitors import TokenError, actor_of, new_tab, new_visitor
 from cluster.core.items import is_pressable, tally_max
 from cluster.surface import Answer, Press, Snapshot
@@ -38,13 +40,15 @@ class Session:
         self._outlet = outlet
         self._tab = new_tab()
         self._faults: deque[float] = deque(maxlen=FAULTS_MAX + 1)
-        self._watcher = Watcher(outlet, new_visitor())
+        self._watcher = Watcher(outlet, new_visitor(), self._begin_afresh)
         self._has_ended = False
-        self.unanswered = 0
+        self._is_afresh = False
+        self.unanswered = self.work = 0
         desk.hub.add(self._watcher)
         self._say_hello()
 
     def receive(self, text: str) -> None:
+        self.work += 1
         try:
             message = wire.decode(text)
         except wire.MessageError as wrong:
@@ -75,19 +79,28 @@ class Session:
     def _say_hello(self) -> None:
         token = self._desk.tokens.sign(self._watcher.visitor)
         self._outlet.send(wire.frame(wire.NodeHello(node=self._desk.node, token=token)))
+        if self._watcher.items:
+            self._read(list(self._watcher.items), self._deliver_mine)
+
+    def _begin_afresh(self) -> None:
+        """Its visitor was erased. The error says so, since a client could take it for the answer to its hello."""
+        self._desk.hub.set_visitor(self._watcher, new_visitor())
+        self._tab = new_tab()
+        self._is_afresh = True
+        self._tell(ERASED)
+        self._say_hello()
 
     def _hello(self, message: wire.Hello) -> None:
         if message.token is not None:
             try:
-                visitor = self._desk.tokens.verify(message.token)
+                visitor = self._desk.visitor_behind(message.token)
             except TokenError:
                 self._refuse("bad_token")
                 return
             self._desk.hub.set_visitor(self._watcher, visitor)
+            self._is_afresh = False
         self._tab = message.tab or self._tab
         self._say_hello()
-        if self._watcher.items:
-            self._read(list(self._watcher.items), self._deliver_mine)
 
     def _watch(self, items: Sequence[str]) -> None:
         if not all(map(is_pressable, items)):
@@ -102,13 +115,15 @@ class Session:
 
     def _read(self, items: Sequence[str], deliver: Callable[[Sequence[str], Snapshot], None]) -> None:
         """Deliver these items and this session's tallies of them."""
+        cost = 1 + len(items) // ITEMS_PER_WORK
 
         def answered(snapshot: Snapshot) -> None:
-            self.unanswered -= 1
+            self.unanswered -= cost
             if not self._has_ended:
                 deliver(items, snapshot)
 
-        self.unanswered += 1
+        self.unanswered += cost
+        self.work += cost
         self._desk.engine.read(items, [(item, self._actor(item)) for item in items], answered)
 
     def _actor(self, item: str) -> bytes:
@@ -130,22 +145,30 @@ class Session:
             self._outlet.send(wire.frame(wire.Mine(mine)))
 
     def _press(self, wish: wire.PressWish) -> None:
+        if self._is_afresh:
+            self._tell(error("bad_token", message_id=wish.id))
+            return
         if not is_pressable(wish.item):
             self._refuse("bad_item", message_id=wish.id)
             return
         if wish.n is not None and not 1 <= wish.n <= tally_max(wish.item):
             self._refuse("bad_tally", message_id=wish.id)
             return
+        if (hindrance := self._desk.ledger.hindrance(self.unanswered)) is not None:
+            self._refuse(hindrance, message_id=wish.id)
+            return
         visitor = self._watcher.visitor
         actor = actor_of(wish.item, visitor, wish.tab or self._tab)
         press = Press(item=wish.item, actor=actor, gen=wish.gen, n=wish.n)
         self.unanswered += 1
+        self._desk.ledger.waiting += 1
         self._desk.engine.press(press, _Reply(self, wish, visitor), owner=self)
 
     def answer(self, wish: wire.PressWish, visitor: bytes, answer: Answer, *, is_first: bool) -> None:
         """What became of a press that this visitor of the session made."""
         if is_first:
             self.unanswered -= 1
+            self._desk.ledger.waiting -= 1
             self._desk.metrics.count_press("live", answer, wish.n)
         if self._has_ended:
             return
@@ -153,6 +176,8 @@ class Session:
             self._outlet.send(wire.frame(self._desk.pressed(answer, visitor, wish)))
         elif answer.refusal == "reset":
             self._read([wish.item], partial(self._deliver_reset, wish.id))
+        elif answer.refusal == "erased":
+            self._tell(error("bad_token", message_id=wish.id))
         else:
             retry_after_s = self._desk.retry_after_s(answer, visitor)
             self._refuse(answer.refusal, message_id=wish.id, retry_after_s=retry_after_s)
@@ -169,11 +194,14 @@ class Session:
         detail: str | None = None,
         retry_after_s: float | None = None,
     ) -> None:
-        self._desk.metrics.refused.labels(code).inc()
-        refusal = error(code, detail=detail, message_id=message_id, retry_after_s=retry_after_s)
-        self._outlet.send(wire.frame(refusal))
+        self._tell(error(code, detail=detail, message_id=message_id, retry_after_s=retry_after_s))
         if REFUSALS[code].is_fault:
             self._note_fault()
+
+    def _tell(self, refusal: wire.Error) -> None:
+        """What is no mistake of this client, whatever the code says of others."""
+        self._desk.metrics.refused.labels(refusal.code).inc()
+        self._outlet.send(wire.frame(refusal))
 
     def _note_fault(self) -> None:
         now = self._desk.clock()

@@ -39,6 +39,8 @@ _LOOPBACK: Final = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 _WILDCARDS: Final = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound
 _HOST_ALLOWED: Final = "an address or a name of this machine"
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
+# It travels in a header, and whoever guesses it resets everything.
+_ADMIN_TOKEN: Final = re.compile(r"[!-~]{16,512}\Z")
 _HOST: Final = re.compile(r"[A-Za-z0-9._:-]{1,253}\Z")
 
 
@@ -79,7 +81,7 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
         "press_burst": environment.whole("LIKE_PRESS_BURST", 500, 0, 1_000_000),
         "allowed_origins": frozenset(origin.lower() for origin in origins),
         "trusted_proxies": _trusted_proxies(environment),
-        "admin_token": environment.secret("LIKE_ADMIN_TOKEN"),
+        "admin_token": _read_admin_token(environment),
     }
     about_cluster = _read_cluster(environment, _public_address(host, port))
     secrets = _read_secrets(environment, about_cluster["data_dir"], has_peers=bool(about_cluster["peers"]))
@@ -135,6 +137,14 @@ def _read_secrets(environment: Environment, data_dir: str, *, has_peers: bool) -
         )
         return ()
     return _own_secret(environment, Path(data_dir))
+
+
+def _read_admin_token(environment: Environment) -> str:
+    token = environment.secret("LIKE_ADMIN_TOKEN")
+    if token and not _ADMIN_TOKEN.match(token):
+        allowed = "16 to 512 letters, digits and signs without spaces; make one with: openssl rand -hex 32"
+        environment.mistake("LIKE_ADMIN_TOKEN", "(hidden)", allowed)
+    return token
 
 
 def _own_secret(environment: Environment, data_dir: Path) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ _WHOLE_VISITOR: Final = bytes(_TAB_HASH_LENGTH)
 
 
 class TokenError(Exception):
-    """The token was not signed with a key of this cluster."""
+    """The token was not signed with a key of this cluster, or its visitor was erased."""
 
 
 class Tokens:

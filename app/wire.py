@@ -79,6 +79,12 @@ class PressBody(msgspec.Struct, frozen=True):
     tab: Tab | None = None
 
 
+class ResetBody(msgspec.Struct, frozen=True):
+    """The body of a reset. With `gen`: only while that is the item's."""
+
+    gen: Gen | None = None
+
+
 class NodeHello(msgspec.Struct, frozen=True, tag="hello"):
     node: str
     token: str
@@ -112,11 +118,31 @@ class Pressed(msgspec.Struct, frozen=True, tag="pressed", kw_only=True, omit_def
     token: str | None = None
 
 
+class Reset(msgspec.Struct, frozen=True, tag="reset", kw_only=True):
+    """Over HTTP only: the item's next generation has begun."""
+
+    item: str
+    gen: int
+    count: int
+    copies: int
+    wanted: int
+
+
+class Erased(msgspec.Struct, frozen=True, tag="erased", kw_only=True):
+    """Over HTTP only: the visitor is forgotten."""
+
+    copies: int
+    wanted: int
+
+
 class Error(msgspec.Struct, frozen=True, tag="error", kw_only=True, omit_defaults=True):
+    """`erased`: it answers nothing, but says that the visitor of this connection was erased; a hello follows."""
+
     code: str
     message: str
     id: int | None = None
     retry_after: float | None = None
+    erased: bool = False
 
 
 class Leaving(msgspec.Struct, frozen=True, tag="leaving"):
@@ -136,6 +162,7 @@ NodeMessage = NodeHello | Counts | Mine | Pressed | Error | Leaving | Pong
 
 _client_messages: Final[msgspec.json.Decoder[ClientMessage]] = msgspec.json.Decoder(ClientMessage)
 _press_bodies: Final = msgspec.json.Decoder(PressBody)
+_reset_bodies: Final = msgspec.json.Decoder(ResetBody)
 _numbered: Final = msgspec.json.Decoder(_Numbered)
 _encoder: Final = msgspec.json.Encoder()
 
@@ -157,6 +184,14 @@ def decode_press_body(body: bytes) -> PressBody:
         return _press_bodies.decode(body) if body else PressBody()
     except _UNREADABLE as wrong:
         raise MessageError(f"not a press: {wrong}") from wrong
+
+
+def decode_reset_body(body: bytes) -> ResetBody:
+    """An empty body is a reset of whatever generation there is."""
+    try:
+        return _reset_bodies.decode(body) if body else ResetBody()
+    except _UNREADABLE as wrong:
+        raise MessageError(f"not a reset: {wrong}") from wrong
 
 
 def _id_of(text: str) -> int | None:

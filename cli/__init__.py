@@ -2,6 +2,7 @@
 
 Both speak HTTP and WebSocket only and import nothing of the node. The way of one press:
 
+    errands       what is asked for over HTTP (`api`): resets, erasures
     commands      what a person typed: raises a tally through …
     session       keeps one conversation going with any node of the cluster
     presses       this run's tallies, in memory and, before they are sent, in …

@@ -11,8 +11,9 @@ from typing import Final
 import aiohttp
 
 from cli.addresses import Addresses
-from cli.arguments import Options, parse_arguments
+from cli.arguments import Options, parse_arguments, read_admin_token
 from cli.commands import Commands
+from cli.errands import Errands
 from cli.exit_codes import ExitCode, UsageError
 from cli.pipe import read_lines, run_lines
 from cli.presses import Presses
@@ -64,7 +65,8 @@ async def _meet(options: Options) -> int:
         aiohttp.ClientSession() as http,
         Session(http, addresses, presses, screen.tell) as session,
     ):
-        commands = Commands(session, screen, http, item=options.item, patience_s=patience_s)
+        errands = Errands(session, screen, http, lambda: read_admin_token(options.admin_token_file, os.environ))
+        commands = Commands(session, screen, http, errands, item=options.item, patience_s=patience_s)
         if options.command is not None:
             return await commands.run(options.command)
         if not is_person:

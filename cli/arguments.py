@@ -1,7 +1,9 @@
-"""What the person wrote: options of the program, and commands, typed or piped or as arguments. Pure."""
+"""What the person wrote: options of the program, and commands, typed or piped or as arguments."""
 
 import argparse
+import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Final, NoReturn
 
 import msgspec
@@ -14,6 +16,8 @@ ADDRESS_DEFAULT: Final = "http://localhost:8080"
 ITEM_DEFAULT: Final = "tap:home"
 WAIT_DEFAULT_S: Final = 10.0
 PER_SECOND_MAX: Final = 10_000
+TOKEN_VARIABLE: Final = "LIKE_ADMIN_TOKEN"  # noqa: S105 - its name
+_HEADER_TEXT: Final = re.compile(r"[!-~]+\Z")
 
 HELP: Final = """\
 like [item]             press; on a once: item, like it
@@ -21,29 +25,40 @@ like many [N [RATE]]    press N times, RATE times a second; asks for what you le
 unlike [item]           take a like back (once: items only)
 watch [item]            show every change of the count until Ctrl-C (--count N: N of them)
 nodes                   the nodes of the cluster
+reset item              for operators: count the item from 0 again, for everybody; needs the
+                        admin token (--admin-token-file)
+forget [--yes]          erase all that this client ever pressed, on every node, for good
 item kind:name          go to another item; tap: counts every press, clap: 50 of each
                         visitor, once: a like that can be taken back
 help, exit"""
-NAMES: Final = "like, like many, unlike, watch, nodes, item kind:name, help, exit"
+NAMES: Final = "like, like many, unlike, watch, nodes, item kind:name, reset item, forget, help, exit"
 
 
 class Command(msgspec.Struct, frozen=True):
-    """One command. `item` None: the current one. `presses` and `per_second` None: to be asked for."""
+    """One command. `item` None: the current one. `presses` and `per_second` None: to be asked for.
+
+    `is_sure`: no confirmation has to be asked for.
+    """
 
     name: str
     item: str | None = None
     presses: int | None = None
     per_second: int | None = None
     count: int | None = None
+    is_sure: bool = False
 
 
 class Options(msgspec.Struct, frozen=True):
-    """What the program was started with; `command` None: read commands from standard input."""
+    """What the program was started with; `command` None: read commands from standard input.
+
+    `admin_token_file` is empty where none was named.
+    """
 
     address: str
     item: str
     is_json: bool
     wait_s: float
+    admin_token_file: str
     command: Command | None
 
 
@@ -55,11 +70,13 @@ def parse_command(words: Sequence[str]) -> Command:
             return Command("like many", presses=presses, per_second=how_fast(numbers[1]) if numbers[1:] else None)
         case ["like" | "unlike" | "watch" as name]:
             return Command(name)
-        case ["like" | "unlike" | "watch" | "item" as name, item]:
+        case ["like" | "unlike" | "watch" | "item" | "reset" as name, item]:
             return Command(name, item=check_item(item))
         case ["watch", *item, "--count", number] if len(item) <= 1:
             count = _whole_number(number, "--count", TALLY_MAX)
             return Command("watch", item=check_item(item[0]) if item else None, count=count)
+        case ["forget", *sure] if sure in ([], ["--yes"]):
+            return Command("forget", is_sure=bool(sure))
         case ["nodes" | "help" | "exit" as name]:
             return Command(name)
     raise UsageError(f"{' '.join(words)!r} is no command: {NAMES}")
@@ -89,6 +106,8 @@ def parse_arguments(arguments: Sequence[str], environment: Mapping[str, str]) ->
         description="The terminal client of the live like button.",
         epilog=f"commands:\n{HELP}\n\nWithout a command they are read from standard input.\n\n{EXPLAINED}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        # `--admin-token TOKEN` would be taken for the name of a file, and shown as one that is not there.
+        allow_abbrev=False,
     )
     default = environment.get("LIKE_ADDRESS") or ADDRESS_DEFAULT
     parser.add_argument("--address", default=default, help="of any node, or what stands before them (%(default)s)")
@@ -97,11 +116,48 @@ def parse_arguments(arguments: Sequence[str], environment: Mapping[str, str]) ->
     wait_help = "give up on an acknowledgement after so long without progress (%(default)s)"
     parser.add_argument("--wait", type=float, default=WAIT_DEFAULT_S, metavar="SECONDS", help=wait_help)
     parser.add_argument("--count", metavar="N", help="watch: end after N counts")
+    parser.add_argument("--yes", action="store_true", help="forget: do not ask")
+    token_help = (
+        f"reset: where the admin token stands; without it, {TOKEN_VARIABLE} says it or {TOKEN_VARIABLE}_FILE where"
+    )
+    parser.add_argument("--admin-token-file", metavar="FILE", default="", help=token_help)
     parser.add_argument("command", nargs="*", help="see below")
     given = parser.parse_intermixed_args(arguments)
-    words = given.command + (["--count", given.count] if given.count is not None else [])
-    command = parse_command(words) if words else None
-    return Options(check_address(given.address), check_item(given.item), given.json, given.wait, command)
+    return Options(
+        address=check_address(given.address),
+        item=check_item(given.item),
+        is_json=given.json,
+        wait_s=given.wait,
+        admin_token_file=given.admin_token_file,
+        command=_command_of(given),
+    )
+
+
+def _command_of(given: argparse.Namespace) -> Command | None:
+    """The command among the arguments, with its own options, wherever these stood."""
+    words = [*given.command]
+    if given.count is not None:
+        words += ["--count", given.count]
+    if given.yes:
+        words.append("--yes")
+    return parse_command(words) if words else None
+
+
+def read_admin_token(file: str, environment: Mapping[str, str]) -> str:
+    """The admin token from the file that was named, else from the environment. Raises `UsageError`."""
+    token = "" if file else environment.get(TOKEN_VARIABLE, "").strip()
+    path = file or environment.get(f"{TOKEN_VARIABLE}_FILE", "")
+    if not token and path:
+        try:
+            token = Path(path).read_text().strip()
+        except (OSError, UnicodeError) as error:
+            raise UsageError(f"cannot read the admin token: {error}") from error
+    if not _HEADER_TEXT.match(token):
+        raise UsageError(
+            f"a reset needs the nodes' admin token: --admin-token-file FILE, or {TOKEN_VARIABLE} in the "
+            "environment; it has no spaces, and never stands on the command line, where others could read it"
+        )
+    return token
 
 
 class _Parser(argparse.ArgumentParser):

@@ -11,6 +11,7 @@ from typing import Final
 import aiohttp
 
 from cli.arguments import HELP, Command
+from cli.errands import Errands
 from cli.exit_codes import ExitCode, UsageError
 from cli.items import kind_of
 from cli.nodes import NodesError, fetch_nodes
@@ -27,9 +28,17 @@ class Commands:
     """Runs one command after the other. `item` is the current item; `patience_s` how long a press is waited for."""
 
     def __init__(
-        self, session: Session, screen: Screen, http: aiohttp.ClientSession, *, item: str, patience_s: float
+        self,
+        session: Session,
+        screen: Screen,
+        http: aiohttp.ClientSession,
+        errands: Errands,
+        *,
+        item: str,
+        patience_s: float,
     ) -> None:
         self.item = item
+        self._errands = errands
         self._session = session
         self._screen = screen
         self._http = http
@@ -53,16 +62,14 @@ class Commands:
 
     async def _run(self, command: Command, item: str) -> ExitCode:
         match command.name:
-            case "like":
-                return await (self._choose(item, True) if kind_of(item) == "once" else self._like(item))
-            case "like many":
-                return await self._like_many(item, command)
-            case "unlike":
-                return await self._unlike(item)
+            case "like" | "like many" | "unlike":
+                return await self._press(item, command)
             case "watch":
                 return await self._watch(item, command.count)
             case "nodes":
                 return await self._nodes()
+            case "reset" | "forget":
+                return await self._errands.run(command, item, self._patience_s)
             case "item":
                 self.item = item
                 self._screen.say(f"now pressing {item}")
@@ -71,6 +78,13 @@ class Commands:
         return ExitCode.OK
 
     # presses
+
+    async def _press(self, item: str, command: Command) -> ExitCode:
+        if command.name == "like many":
+            return await self._like_many(item, command)
+        if command.name == "unlike":
+            return await self._unlike(item)
+        return await (self._choose(item, True) if kind_of(item) == "once" else self._like(item))
 
     async def _like(self, item: str) -> ExitCode:
         await self._until_known(item)

@@ -95,6 +95,7 @@ class Conversation:
         self.is_open = True
         self.progress_at = now
         self._presses.renew(self._said, hello.token)
+        self._said = hello.token
 
     def _learn(self, item: str, mine: wire.MyTally) -> None:
         if mine.gen > self._gens.get(item, 0):
@@ -123,7 +124,9 @@ class Conversation:
     def _refuse(self, error: wire.Error, now: float) -> None:
         key = self._keys.get(error.id or 0)
         if error.code == "bad_token":
-            self._forget_visitor(now)
+            # With an id it is the press of a visitor that was erased, of which we were told before.
+            if error.id is None:
+                self._forget_visitor(now)
         elif key is not None:
             self._refuse_press(key, error, now)
         elif error.id is None:
@@ -143,7 +146,7 @@ class Conversation:
                 asked.behinds += 1
                 self._retry(asked, error.retry_after, now)
                 if asked.behinds >= BEHIND_ANSWERS_MAX:
-                    self._reset(key[0], self._gens.get(key[0], 0))
+                    self._give_up(key[0], self._gens.get(key[0], 0))
             case _:
                 text = error.message or error.code
                 self._presses.refuse(key, Outcome("refused", error.code, text))
@@ -153,16 +156,27 @@ class Conversation:
         """The next connection begins with a visitor that the nodes know."""
         text = "the nodes no longer know this visitor: starting afresh"
         lost = self._presses.forget_visitor(self._said, Outcome("refused", "bad_token", text))
-        self._tell("bad_token", f"{text}; not saved and now void: {lost}" if lost else text)
+        if self._said != self._presses.leaving:
+            self._tell("bad_token", f"{text}; not saved and now void: {lost}" if lost else text)
         self.is_open = False
         self.leave_at = now
 
     def _reset(self, item: str, gen: int) -> None:
+        self._begin_generation(item)
+        self._tell_void(item, self._presses.reset(item, gen, _was_reset(item)))
+
+    def _give_up(self, item: str, gen: int) -> None:
+        """The node is right: what it does not know of was never made, or is lost."""
+        self._begin_generation(item)
+        self._tell_void(item, self._presses.give_up(item, gen, _was_reset(item)))
+
+    def _begin_generation(self, item: str) -> None:
         """What was sent and saved in another generation says nothing about this one."""
         self._asked = {key: asked for key, asked in self._asked.items() if key[0] != item}
         self._keys = {id_: key for id_, key in self._keys.items() if key[0] != item}
         self._counts.reset(item)
-        lost = self._presses.reset(item, gen, Outcome("refused", "reset", f"{item} was reset"))
+
+    def _tell_void(self, item: str, lost: int) -> None:
         if lost:
             self._tell("reset", f"{item} was reset; not saved and now void: {lost}")
 
@@ -220,3 +234,7 @@ class Conversation:
         asked.id, asked.n = self._last_id, tally.n
         gen = self._gens.get(tally.item) if tally.gen is None else tally.gen
         return wire.Press(self._last_id, tally.item, tally.n, gen, tally.tab)
+
+
+def _was_reset(item: str) -> Outcome:
+    return Outcome("refused", "reset", f"{item} was reset")

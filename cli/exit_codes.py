@@ -20,10 +20,10 @@ class ExitCode(IntEnum):
 
 EXPLAINED = """\
 exit codes:
-  0    done; every press was acknowledged by as many nodes as the cluster wants
+  0    done; every press, reset or erasure was acknowledged by as many nodes as the cluster wants
   1    a press was refused, or not acknowledged in time (--wait); unacknowledged ones are kept and sent at the
-       next start
+       next start. A reset or an erasure was not done, or is not known to enough nodes yet
   2    the command was not understood, or does not fit the item
   3    no node was reachable
-  4    the node refuses this client for good and says why
+  4    the node refuses this client for good and says why; reset: it refuses the admin token, or has none
   130  interrupted, or nobody reads the output any more"""

@@ -36,6 +36,8 @@ class Presses:
         self._committed: dict[Key, int] = {}
         self._copies: dict[Key, int] = {}
         self._refusals: dict[str, Outcome] = {}
+        # The token of a visitor who wishes to be forgotten: nobody has to be told that the nodes did it.
+        self.leaving = ""
         self.tab = _new_tab()
         with state.changing() as stored:
             self._tallies = {tally.key: tally for tally in stored.tallies}
@@ -114,17 +116,30 @@ class Presses:
         self._refusals[key[0]] = outcome
 
     def reset(self, item: str, gen: int, outcome: Outcome) -> int:
-        """The item has another generation: returns how many unsaved presses that made void."""
-        old = [tally for tally in self if tally.item == item and tally.gen not in (None, gen)]
+        """The item's generation is this one now: returns how many unsaved presses of older ones that made void."""
+        return self._void([tally for tally in self if tally.item == item and tally.is_before(gen)], gen, outcome)
+
+    def give_up(self, item: str, gen: int, outcome: Outcome) -> int:
+        """The nodes insist on this generation: presses of a later one are void too. Returns how many."""
+        return self._void(
+            [tally for tally in self if tally.item == item and tally.gen not in (None, gen)], gen, outcome
+        )
+
+    def _void(self, old: list[Tally], gen: int, outcome: Outcome) -> int:
         for tally in old:
             self._committed.pop(tally.key, None)
             self._note(tally.key, lambda tally: Tally(tally.item, tally.tab, gen))
-        lost = sum(tally.unsaved for tally in old)
-        if lost:
-            self._refusals[item] = outcome
-        return lost
+        void = [tally for tally in old if tally.unsaved]
+        self._refusals |= {tally.item: outcome for tally in void}
+        return sum(tally.unsaved for tally in void)
 
     # who presses
+
+    @property
+    def token(self) -> str:
+        """The token to go by, empty before any node gave one."""
+        with self._state.changing() as stored:
+            return stored.token
 
     def adopt(self, fresh: str) -> str:
         """The token to go by: the stored one, else this fresh one, which is stored."""

@@ -61,13 +61,21 @@ class Prompt:
         return await self._leave()
 
     async def _complete(self, command: Command) -> Command:
-        """`like many`: ask how many and how fast, where the command did not say. Raises `UsageError`."""
+        """Ask for what the command did not say: how many and how fast, whether it is meant. Raises `UsageError`."""
+        if command.name == "forget" and not command.is_sure:
+            return await self._confirmed(command)
         presses, per_second = command.presses, command.per_second
         if command.name == "like many" and presses is None:
             presses = how_many((await self._ask("how many? ") or "").strip())
         if command.name == "like many" and per_second is None:
             per_second = how_fast((await self._ask("how many a second? ") or "").strip())
         return msgspec.structs.replace(command, presses=presses, per_second=per_second)
+
+    async def _confirmed(self, command: Command) -> Command:
+        typed = await self._ask("erase all that you pressed here, on every node, for good? type forget: ")
+        if (typed or "").strip() != "forget":
+            raise UsageError("nothing was erased")
+        return msgspec.structs.replace(command, is_sure=True)
 
     async def _ask(self, question: str) -> str | None:
         """What was typed, or None if the person wants to leave."""

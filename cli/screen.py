@@ -16,6 +16,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from cli.api import Erased, Reset
 from cli.nodes import NodeLine
 from cli.presses import Outcome
 
@@ -57,6 +58,17 @@ class Screen:
 
     def show_count(self, item: str, count: int | None, node: str) -> None:
         self._print(_line(item, count), {"event": "count", "item": item, "count": count, "node": node})
+
+    def show_reset(self, item: str, done: Reset) -> None:
+        """An operator's reset, and whether it is safe."""
+        words = f"was reset: generation {done.gen} has begun" + _warning(done.copies, done.wanted)
+        event = {"event": "reset", "item": item, **msgspec.structs.asdict(done), "text": words}
+        self._print(Text(f"{item} {words}"), event)
+
+    def show_erased(self, erased: Erased) -> None:
+        words = "erased: this client is nobody's now, and counts fall within seconds"
+        words += _warning(erased.copies, erased.wanted)
+        self._print(Text(words), {"event": "erased", **msgspec.structs.asdict(erased), "text": words})
 
     def show_nodes(self, nodes: Sequence[NodeLine], here: str) -> None:
         """The nodes of the cluster; `here` is the one this client talks to, if it does."""
@@ -111,6 +123,12 @@ def progress_line(item: str, count: int | None, words: str, *, done: tuple[int, 
     told = f"{pressed:,} of {presses:,} pressed, {saved:,} saved"
     line.add_row(ProgressBar(presses, saved, width=16), told, watch_line(item, count, words))
     return line
+
+
+def _warning(copies: int, wanted: int) -> str:
+    if copies >= wanted:
+        return ""
+    return f"; only {copies} of {wanted} other nodes know of it yet: if this one is lost before, so is that"
 
 
 def _line(item: str, count: int | None, more: tuple[str, str] = ("", "")) -> Text:

@@ -47,6 +47,7 @@ class Session:
         self._counts = Counts()
         self._progress_at = float("-inf")
         self._asking: asyncio.Task[None] | None = None
+        self._is_starting_over = False
 
     async def __aenter__(self) -> "Session":
         self._task = asyncio.create_task(self._run())
@@ -77,6 +78,10 @@ class Session:
         """Like a `once` item or take it back; also returns whether that changed anything."""
         self._progress_at = time.monotonic()
         return self.presses.choose(item, liked)
+
+    def start_over(self) -> None:
+        """Leave this connection, whose visitor is no longer ours, for the next one."""
+        self._is_starting_over = True
 
     async def wait_until_saved(self, tally: Tally, patience_s: float) -> Outcome:
         """Until the nodes acknowledged the tally, or refused it, or made no progress for `patience_s`."""
@@ -113,6 +118,7 @@ class Session:
 
     async def _converse(self, address: str) -> None:
         """Talk to one node until it is to be left (returns), or the connection ends (raises)."""
+        self._is_starting_over = False
         conversation = Conversation(self.presses, self._counts, self._tell)
         greeted_by = time.monotonic() + DIAL_S
         async with dial(self._http, address) as connection:
@@ -128,7 +134,8 @@ class Session:
 
     def _is_to_leave(self, conversation: Conversation) -> bool:
         has_others = len(self.addresses.all) > 1
-        return time.monotonic() >= conversation.leave_at or (conversation.is_read_only and has_others)
+        is_time = self._is_starting_over or time.monotonic() >= conversation.leave_at
+        return is_time or (conversation.is_read_only and has_others)
 
     def _look_at(self, conversation: Conversation, address: str) -> None:
         """What the last frame changed that is of interest beyond this conversation."""

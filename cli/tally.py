@@ -37,6 +37,10 @@ class Tally(msgspec.Struct, frozen=True, omit_defaults=True):
     def unsaved(self) -> int:
         return max(self.n - self.saved, 0)
 
+    def is_before(self, gen: int) -> bool:
+        """Whether it is of an older generation; one that no node told yet is not."""
+        return self.gen is not None and self.gen < gen
+
     @property
     def is_liked(self) -> bool:
         return self.n % 2 == 1

@@ -1,6 +1,6 @@
-"""Who is told what of a press: once after the commit, and again when its copies exist (R3, R9).
+"""Who is told what of a wish: once after the commit, and again when its copies exist (R3, R9).
 
-1. A reply is called only for a committed press, or with a refusal.
+1. A reply is called only for a committed wish, or with a refusal.
 2. With copies wanted and not there yet, the first answer says `copies` 0 and a second one follows, unless the
    same owner has pressed the same tally again meanwhile, or is gone.
 """
@@ -9,8 +9,8 @@ from collections.abc import Callable, Hashable, Iterable
 
 from cluster.batches import Entry
 from cluster.core.copies import Copies, Owed
-from cluster.core.merge import Outcome
-from cluster.core.press import Press
+from cluster.core.offers import Outcome
+from cluster.core.press import Wish
 from cluster.surface import Answer
 
 Reply = Callable[[Answer], None]
@@ -31,23 +31,22 @@ class Answers:
         self._wanted = wanted
 
     def committed(self, entries: Iterable[Entry], outcomes: Iterable[Outcome]) -> None:
-        """Answer the presses of a batch; `outcomes` has one for each, in order."""
+        """Answer the wishes of a batch; `outcomes` has one for each, in order."""
         wanted = self._wanted()
-        presses = (entry for entry in entries if isinstance(entry.offer, Press))
-        for entry, outcome in zip(presses, outcomes, strict=True):
-            assert entry.reply is not None, "a press has someone to answer"
+        wishes = (entry for entry in entries if isinstance(entry.offer, Wish))
+        for entry, outcome in zip(wishes, outcomes, strict=True):
+            assert entry.reply is not None, "a wish has someone to answer"
             self._answer(entry.offer, outcome, wanted, reply=entry.reply, owner=entry.owner)  # type: ignore[arg-type]
 
-    def _answer(self, press: Press, outcome: Outcome, wanted: int, *, reply: Reply, owner: Hashable) -> None:
-        item, gen, n, count = press.item, outcome.gen, outcome.n, outcome.count
+    def _answer(self, wish: Wish, outcome: Outcome, wanted: int, *, reply: Reply, owner: Hashable) -> None:
+        item, gen, n, count = wish.item, outcome.gen, outcome.n, outcome.count
         if outcome.refusal is not None:
             reply(Answer(item, gen, n, count, 0, wanted, outcome.refusal))
             return
         copies = self.copies.count(outcome.origin, outcome.seq) if wanted else 0
         answer = Answer(item, gen, n, count, copies, wanted)
         if copies < wanted:
-            key = (item, press.actor)
-            self.copies.owe(_OwedAnswer(owner, key, outcome.origin, outcome.seq, wanted, answer, reply))
+            self.copies.owe(_OwedAnswer(owner, wish.key, outcome.origin, outcome.seq, wanted, answer, reply))
         reply(answer)
 
     def settled(self, owed: Owed, copies: int) -> None:
@@ -59,5 +58,5 @@ class Answers:
     def refuse(self, entries: Iterable[Entry]) -> None:
         """The ledger takes nothing now."""
         for entry in entries:
-            if isinstance(entry.offer, Press) and entry.reply is not None:
+            if isinstance(entry.offer, Wish) and entry.reply is not None:
                 entry.reply(Answer(entry.offer.item, 0, 0, 0, 0, 0, "read_only"))

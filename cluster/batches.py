@@ -5,7 +5,8 @@ in the order in which they were asked for, and their results come back to the lo
 
 1. One transaction is under way at most. The next begins when the last has been handed over, so the loop's heads
    and budgets are those of the last commit when the next one is made.
-2. A batch has at most 1,000 presses: their rows must fit into one push, which is never cut inside a commit.
+2. A batch has at most 900 wishes: their rows, and the headers that the merge adds, must fit into one push, which is
+   never cut inside a commit.
 3. After a failed transaction nothing more is begun until `open`: all that waits, and whatever comes after it, is
    handed back with the failure.
 """
@@ -19,20 +20,22 @@ from typing import Final, Protocol, TypeVar
 import msgspec
 
 from cluster.core.items import VISITOR_LENGTH
-from cluster.core.merge import Changes, Offer
-from cluster.core.press import Press
+from cluster.core.merge import HEADERS_MAX
+from cluster.core.offers import Changes, Offer
+from cluster.core.press import Press, Wish
+from cluster.core.wire import PAGE_ROWS
 from cluster.ledger import Ledger
 from cluster.surface import Answer, Budget
 
 T = TypeVar("T")
 
-PRESSES_MAX: Final = 1000
+WISHES_MAX: Final = PAGE_ROWS - HEADERS_MAX
 ROWS_MAX: Final = 4000
 CROWDED_ROWS: Final = 20_000
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One offer, and for a press whom to answer."""
+    """One offer, and for a wish whom to answer."""
 
     offer: Offer
     reply: Callable[[Answer], None] | None = None
@@ -129,12 +132,12 @@ class Batches:
 
     def _take(self) -> list[Entry]:
         taken: list[Entry] = []
-        rows = presses = 0
-        while self._entries and rows < ROWS_MAX and presses < PRESSES_MAX:
+        rows = wishes = 0
+        while self._entries and rows < ROWS_MAX and wishes < WISHES_MAX:
             entry = self._entries.popleft()
             taken.append(entry)
             rows += entry.rows
-            presses += isinstance(entry.offer, Press)
+            wishes += isinstance(entry.offer, Wish)
         self._rows -= rows
         return taken
 

@@ -19,15 +19,19 @@ import structlog
 from aiohttp import web
 
 from cluster.answers import Answers
+from cluster.backup import back_up
 from cluster.batches import Batches, Entry
 from cluster.core.copies import Copies, Owed
+from cluster.core.holdings import Holdings
+from cluster.core.items import erasure_key
 from cluster.core.link import Identity
-from cluster.core.merge import Changes
-from cluster.core.press import ItemState, Press, Tally
+from cluster.core.offers import Changes
+from cluster.core.press import Erasure, ItemState, Press, Reset, Tally, Wish
 from cluster.core.replica import Replica
 from cluster.core.rows import ORIGIN_LENGTH
-from cluster.ledger import Ledger, LedgerFullError
+from cluster.ledger import Ledger, LedgerFullError, open_ledger
 from cluster.peering import Peering
+from cluster.rounds import go_rounds
 from cluster.surface import Answer, Budget, Changed, ClusterSettings, NodeStatus, Snapshot, StartError
 from cluster.tasks import Tasks
 
@@ -35,6 +39,14 @@ log = structlog.get_logger()
 
 LONELY_S: Final = 5.0
 RETRY_FULL_S: Final = 1.0
+COUNTERS: Final = (
+    "engine_presses_total",
+    "commits_total",
+    "rows_written_total",
+    "rows_refused_total",
+    "rows_removed_total",
+    "repairs_total",
+)
 
 
 class Node:
@@ -66,20 +78,21 @@ class Node:
         self._watchers = 0
         self._is_leaving = False
         self._is_read_only = False
+        self._erased: set[bytes] = set()
         self._ready = asyncio.Event()
-        names = ("engine_presses_total", "commits_total", "rows_written_total", "rows_refused_total")
-        self._counters = dict.fromkeys(names, 0.0)
+        self._counters = dict.fromkeys(COUNTERS, 0.0)
 
     # -- start and stop
 
     async def start(self) -> None:
         try:
-            self._ledger = await self._batches.run(lambda: Ledger(Path(self._settings.data_dir)))
+            self._ledger = await self._batches.run(lambda: open_ledger(Path(self._settings.data_dir)))
         except StartError:
             self._batches.close()
             raise
         self._answers = Answers(Copies(self._ledger.id), self._wanted_copies)
-        self._begin_origin()
+        self._erased = set(self._ledger.erased)
+        self._begin_origin(list(self._ledger.buckets))
         try:
             await self._peering.listen()
         except StartError:
@@ -89,8 +102,9 @@ class Node:
             self._ready.set()
         self._answered_at = self._loop.time()  # not before: opening a large ledger may take longer than LONELY_S
         self._peering.start()
+        self._tasks.spawn(go_rounds(self._batches, self._ledger, self._on_round))
 
-    def _begin_origin(self) -> None:
+    def _begin_origin(self, buckets: list[int]) -> None:
         """Speak as a new origin, from what the ledger holds (R1)."""
         settings = self._settings
         identity = Identity(
@@ -104,7 +118,8 @@ class Node:
         )
         heads, seqs = self._ledger.heads, self._ledger.seqs
         floor = {origin: max(heads.get(origin, 0), seqs.get(origin, 0)) for origin in heads | seqs}
-        replica = Replica(identity, settings.keys, heads, floor=floor, copies=self._answers.copies)
+        holdings = Holdings(heads, floor=floor, buckets=buckets)
+        replica = Replica(identity, settings.keys, holdings, copies=self._answers.copies)
         self._peering.begin(replica, self._ledger)
         self._batches.open(self._ledger, identity.origin)
         log.info("origin.begun", node=settings.name, origin=identity.origin.hex(), ledger=self._ledger.id.hex())
@@ -127,12 +142,27 @@ class Node:
     # -- what app asks
 
     def press(self, press: Press, reply: Callable[[Answer], None], owner: Hashable) -> None:
-        entry = Entry(press, reply, owner)
+        self._wish(press, reply, owner)
+
+    def reset(self, item: str, reply: Callable[[Answer], None], owner: Hashable) -> None:
+        self._wish(Reset(item), reply, owner)
+
+    def erase(self, visitor: bytes, reply: Callable[[Answer], None], owner: Hashable) -> None:
+        self._wish(Erasure(visitor), reply, owner)
+
+    def is_erased(self, visitor: bytes) -> bool:
+        return bool(self._erased) and erasure_key(visitor) in self._erased
+
+    def _wish(self, wish: Wish, reply: Callable[[Answer], None], owner: Hashable) -> None:
+        entry = Entry(wish, reply, owner)
         if self._is_read_only or self._tasks.failed.done():
             self._answers.refuse([entry])
         else:
-            self._counters["engine_presses_total"] += 1
+            self._counters["engine_presses_total"] += isinstance(wish, Press)
             self._batches.add(entry)
+
+    async def back_up(self, target: Path) -> None:
+        await back_up(self._ledger, self._batches, target)
 
     def forget(self, owner: Hashable) -> None:
         self._answers.copies.forget(owner)
@@ -185,9 +215,13 @@ class Node:
     def counters(self) -> dict[str, float]:
         return {
             **self._counters,
-            "pulls_answered_total": self._peering.pulls_answered,
+            "pulls_answered_total": self._peering.replies.pulls_answered,
             "links": len(self._peering.replica.open_sessions()),
             "lag_rows": self._peering.lag_rows(),
+            "buckets_differing": self._peering.replica.buckets_differing,
+            "differences_total": self._peering.replies.differences,
+            "quarantined_rows": self._ledger.quarantined,
+            "rounds_total": self._ledger.round.passes,
         }
 
     # -- what the ledger's thread has done (BatchOwner)
@@ -196,17 +230,30 @@ class Node:
         self._counters["commits_total"] += 1
         self._counters["rows_written_total"] += len(changes.rows)
         self._counters["rows_refused_total"] += sum(changes.bad_rows.values())
-        self._peering.replica.committed(changes, self._loop.time())
-        if self._peering.replica.has_adopted:
-            self._ready.set()
-        if changes.rows:
-            self._tell(changes)
+        self._counters["repairs_total"] += changes.repairs
+        self._take(changes)
         self._answers.committed(entries, changes.outcomes)
         self._peering.carry_out()
 
+    def _on_round(self, changes: Changes) -> None:
+        """A step of the round has removed rows."""
+        self._counters["rows_removed_total"] += len(changes.removed)
+        self._take(changes)
+        self._peering.carry_out()
+
+    def _take(self, changes: Changes) -> None:
+        self._erased |= changes.erased
+        self._peering.replica.committed(changes, self._loop.time())
+        if self._peering.replica.holdings.has_adopted:
+            self._ready.set()
+        if changes.items:
+            self._tell(changes)
+
     def _tell(self, changes: Changes) -> None:
         items = {item: ItemState(sums.gen, sums.count) for item, sums in changes.items.items()}
-        changed = Changed(items, {key: Tally(row.gen, row.n) for key, row in changes.rows.items()})
+        changed = Changed(
+            items, {key: Tally(row.gen, row.n) for key, row in changes.rows.items()}, frozenset(changes.erased)
+        )
         for subscriber in self._subscribers:
             subscriber(changed)
 
@@ -228,8 +275,7 @@ class Node:
             await asyncio.sleep(RETRY_FULL_S)
             if await self._batches.run(self._ledger.has_room):
                 break
-        await self._batches.run(self._ledger.load)
-        self._begin_origin()
+        self._begin_origin(await self._batches.run(self._ledger.load))
         self._is_read_only = False
         log.info("ledger.has_room")
 

@@ -19,17 +19,30 @@ from aiohttp import web
 
 from cluster.batches import Batches, Entry
 from cluster.core.copies import Owed
-from cluster.core.events import Asked, Close, Event, Learned, Offered, Opened, Send
+from cluster.core.events import (
+    Asked,
+    Close,
+    Compared,
+    Differs,
+    Event,
+    Learned,
+    Offered,
+    Opened,
+    Send,
+    Settled,
+    Wanted,
+)
 from cluster.core.link import NONCE_LENGTH
 from cluster.core.replica import JOIN_S, Replica
 from cluster.core.wire import Status
 from cluster.ledger import Ledger
 from cluster.links import Links
 from cluster.membership import Membership
-from cluster.pulls import answer_pull
+from cluster.replies import Replies
 from cluster.roster import Roster
+from cluster.sockets import Socket
 from cluster.surface import ClusterSettings, NodeStatus
-from cluster.tasks import Tasks
+from cluster.tasks import FencedError, Tasks
 
 log = structlog.get_logger()
 
@@ -37,6 +50,7 @@ HEARTBEAT_S: Final = 0.5
 LOOK_MIN_S: Final = 1.0
 LOOK_MAX_S: Final = 2.0
 TELL_PEERS_S: Final = 30.0
+DIGEST_S: Final = 30.0
 SERVE_PEERS_S: Final = 3.0
 SAY_AGAIN_S: Final = 60.0
 NEEDS_A_PERSON: Final = frozenset({"wrong_secret", "version", "bad_rows"})
@@ -66,12 +80,11 @@ class Peering:
         self._membership = Membership(
             settings.peers, self.links.dial, self._take_dialled, is_linked=self._is_linked, random=self._random
         )
-        self._ledger: Ledger | None = None
+        self.replies = Replies(batches, tasks)
         self._refusal = ""
         self._dialled: dict[int, bytes] = {}
         self._said: dict[str, float] = {}
         self._flush_timer: asyncio.TimerHandle | None = None
-        self.pulls_answered = 0
 
     # -- begin and end
 
@@ -81,11 +94,18 @@ class Peering:
 
     def begin(self, replica: Replica, ledger: Ledger) -> None:
         """Speak as this replica from now on."""
-        self.replica, self._ledger, self._refusal = replica, ledger, ""
+        self.replica, self._refusal = replica, ""
+        self.replies.begin(ledger, replica.holdings)
 
     def start(self) -> None:
         """Dial, beat and look until the tasks are cancelled."""
-        for work in (self._membership.run(), self._beat(), self._look(), self._tell_peers()):
+        for work in (
+            self._membership.run(),
+            self._beat(),
+            self._every(lambda: self._random.uniform(LOOK_MIN_S, LOOK_MAX_S), self._look),
+            self._every(lambda: TELL_PEERS_S, lambda: self.replica.tell_peers(self._roster.addresses())),
+            self._every(lambda: DIGEST_S, self._tell_digest),
+        ):
             self._tasks.spawn(work)
 
     def refuse(self, code: str, reason: str) -> None:
@@ -186,21 +206,29 @@ class Peering:
             self._flush_timer = self._loop.call_later(JOIN_S, self._flush)
 
     def _do(self, event: Event) -> None:
-        if isinstance(event, Send):
+        if isinstance(event, Send | Asked | Differs | Compared | Wanted):
             if (socket := self.links.sockets.get(event.link)) is not None:
-                socket.send(event.data, may_drop=event.may_drop)
+                self._say(event, socket)
         elif isinstance(event, Offered):
             self._batches.add(Entry(event.offer))
         elif isinstance(event, Close):
             self._close(event)
         elif isinstance(event, Opened):
             self._opened(event)
-        elif isinstance(event, Asked):
-            self._answer_pull(event)
         elif isinstance(event, Learned):
             self._membership.learn(event.addresses)
-        else:
+        elif isinstance(event, Settled):
             self._on_settled(event.owed, event.copies)
+        else:
+            self._tasks.fail(FencedError(event.reason))
+
+    def _say(self, event: Send | Asked | Differs | Compared | Wanted, socket: Socket) -> None:
+        if isinstance(event, Send):
+            socket.send(event.data, may_drop=event.may_drop)
+        elif isinstance(event, Asked):
+            self.replies.to_pull(event, socket)
+        else:
+            self.replies.to_comparison(event, socket)
 
     def _opened(self, event: Opened) -> None:
         address = self.links.sockets[event.link].address
@@ -229,12 +257,6 @@ class Peering:
             self._said = {each: at for each, at in self._said.items() if now - at < SAY_AGAIN_S} | {said: now}
             log.error("link.refused", reason=event.code, problem=event.reason, address=address)
 
-    def _answer_pull(self, asked: Asked) -> None:
-        if (socket := self.links.sockets.get(asked.link)) is not None:
-            assert self._ledger is not None, "begin comes before the first frame"
-            self.pulls_answered += 1
-            self._tasks.spawn(answer_pull(asked, socket, self._batches, self._ledger))
-
     def _take_dialled(self, link: int) -> bytes | None:
         return self._dialled.pop(link, b"") or None
 
@@ -262,14 +284,14 @@ class Peering:
             self.tick()
             await asyncio.sleep(HEARTBEAT_S)
 
-    async def _look(self) -> None:
+    async def _every(self, interval_s: Callable[[], float], do: Callable[[], None]) -> None:
         while True:
-            await asyncio.sleep(self._random.uniform(LOOK_MIN_S, LOOK_MAX_S))
-            self.replica.look(self._loop.time(), self._random.random())
+            await asyncio.sleep(interval_s())
+            do()
             self.carry_out()
 
-    async def _tell_peers(self) -> None:
-        while True:
-            await asyncio.sleep(TELL_PEERS_S)
-            self.replica.tell_peers(self._roster.addresses())
-            self.carry_out()
+    def _look(self) -> None:
+        self.replica.look(self._loop.time(), self._random.random())
+
+    def _tell_digest(self) -> None:
+        self.replica.tell_digest()

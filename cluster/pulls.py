@@ -1,25 +1,32 @@
 """Answering a peer's pull: pages of rows, from the ring or by a scan of the ledger, then the heads (R5).
 
-The heads were taken when the question came, before the first page; the pages hold current rows. A scan reads
-1,000 rows at a time between commits, and goes on only when the peer has taken what was sent.
+1. The heads were taken when the question came, before the first page; the pages hold current rows.
+2. A scan reads 1,000 rows at a time between commits, and goes on only when the peer has taken what was sent.
+3. Header and erasure rows that were committed while it went on are sent before the heads. The scan left out the
+   rows that count as absent because of them, and the heads claim those rows: without the reason for it the peer
+   would claim what it never had, and if the reason then died with this disk, it would differ for ever.
 """
 
 from cluster.batches import Batches
 from cluster.core.events import Asked
+from cluster.core.holdings import Holdings
 from cluster.core.wire import End, Rows, encode, pack, pages
 from cluster.ledger import Cursor, Ledger
 from cluster.sockets import Socket
 
 
-async def answer_pull(asked: Asked, socket: Socket, batches: Batches, ledger: Ledger) -> None:
+async def answer_pull(asked: Asked, socket: Socket, batches: Batches, ledger: Ledger, holdings: Holdings) -> None:
     """Send the whole answer, or what the connection takes of it. Raises LedgerError."""
-    if asked.rows is not None:
-        for page in pages(asked.rows):
+    try:
+        if asked.rows is None:
+            await _scan(asked, socket, batches, ledger)
+        # Commits are told to the loop in their order, so whatever the last page saw is in `late` by now.
+        for page in pages(asked.late if asked.rows is None else asked.rows):
             socket.send(encode(Rows(asked.id, pack(page))))
             await socket.wait_until_drained()
-    else:
-        await _scan(asked, socket, batches, ledger)
-    socket.send(encode(End(asked.id, asked.heads)))
+        socket.send(encode(End(asked.id, asked.heads)))
+    finally:
+        holdings.end_scan(asked)
 
 
 async def _scan(asked: Asked, socket: Socket, batches: Batches, ledger: Ledger) -> None:

@@ -13,6 +13,7 @@ it is `cluster.node.Node`; another may stand there later, and unit tests of `app
 
 import asyncio
 from collections.abc import Callable, Hashable, Sequence
+from pathlib import Path
 from typing import Literal, Protocol
 
 import msgspec
@@ -21,6 +22,7 @@ from cluster.core.press import ItemState, Press, Tally
 
 __all__ = [
     "Answer",
+    "BackupError",
     "Budget",
     "Changed",
     "ClusterSettings",
@@ -34,7 +36,7 @@ __all__ = [
     "Tally",
 ]
 
-Refusal = Literal["rate_limited", "reset", "behind", "read_only"]
+Refusal = Literal["rate_limited", "reset", "behind", "read_only", "erased"]
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -44,7 +46,8 @@ class Answer(msgspec.Struct, frozen=True):
     part, higher if the actor had more already. `copies` other ledgers hold it. The answer is the last one when
     copies >= wanted; before that, another follows as soon as the copies exist.
     With `refusal` nothing was taken, `gen` and `n` are the item's and the actor's, and no other answer follows;
-    `read_only` knows neither, and says 0.
+    `read_only` knows neither, and says 0. `erased`: the visitor is, so its presses are taken by nobody.
+    After a reset, gen is the new one, and n and count are 0. After an erasure, item is "" and n is 1.
     """
 
     item: str
@@ -61,10 +64,14 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Changed(msgspec.Struct, frozen=True):
-    """What one commit changed: items with their new state, and the tallies behind it, by (item, actor)."""
+    """What one commit changed: items with their new state, and the tallies behind it, by (item, actor).
+
+    `erased`: the `erasure_key` of each visitor that this commit erased.
+    """
 
     items: dict[str, ItemState]
     tallies: dict[tuple[str, bytes], Tally]
+    erased: frozenset[bytes] = frozenset()
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -124,6 +131,24 @@ class Engine(Protocol):
         second answer, so a node whose peers are away for a week owes no more than its connections can show.
         """
 
+    def reset(self, item: str, reply: Callable[[Answer], None], owner: Hashable) -> None:
+        """Queue the beginning of the item's next generation: its tallies count no more. Answered like a press."""
+
+    def erase(self, visitor: bytes, reply: Callable[[Answer], None], owner: Hashable) -> None:
+        """Queue the erasure of a visitor (its id) and of all its presses, on every node and for good.
+
+        Answered like a press. Counts fall within seconds after it, and `Changed` tells of that.
+        """
+
+    def is_erased(self, visitor: bytes) -> bool:
+        """Whether this node knows that the visitor was erased."""
+
+    async def back_up(self, target: Path) -> None:
+        """Write a consistent copy of the ledger into this new file, while the node goes on.
+
+        Raises `BackupError`, with what to do, if no copy was made.
+        """
+
     def forget(self, owner: Hashable) -> None:
         """Owe this owner nothing more: it is gone."""
 
@@ -161,6 +186,10 @@ class Engine(Protocol):
 
     def counters(self) -> dict[str, float]:
         """Figures for the metrics page, by metric name without prefix; a name in `_total` only grows."""
+
+
+class BackupError(Exception):
+    """No copy was made; the message tells the operator what to do."""
 
 
 class StartError(Exception):

@@ -14,12 +14,35 @@ import { answered, heard, learned } from "./tally.js";
 const BEHINDS_MAX = 15;
 
 /** @type {Record<string, (presser: Presser, message: Message) => void>} */
-const HEAR = { counts: hearCounts, mine: hearMine, pressed: hearPressed, error: hearRefusal };
+const HEAR = { hello: hearHello, counts: hearCounts, mine: hearMine, pressed: hearPressed, error: hearError };
 
 /** @param {Presser} presser @param {Message} message */
 export function hear(presser, message) {
   HEAR[message.type]?.(presser, message);
   presser.onChange();
+}
+
+/** @param {Presser} presser @param {Message} message */
+function hearHello(presser, { token }) {
+  const { visitor } = presser;
+  const isConnectionOld = visitor.isErased;
+  if (visitor.hear(token)) isConnectionOld ? presser.adopt() : presser.connected();
+  presser.flush();
+}
+
+/** @param {Presser} presser @param {Message} message */
+function hearError(presser, message) {
+  if (message.code !== "bad_token") hearRefusal(presser, message);
+  // The press of a visitor that was erased; what is to be done about that was said before.
+  else if (message.id === undefined) hearBadToken(presser, message);
+}
+
+/** @param {Presser} presser @param {Message} message */
+function hearBadToken(presser, { erased }) {
+  const { visitor } = presser;
+  if (!(erased ? visitor.erase() : visitor.refuse())) return;
+  presser.forget();
+  if (visitor.isAsking) presser.adopt(); // As somebody else, whose the stored presses are.
 }
 
 /** @param {Presser} presser @param {Message} message */
@@ -31,6 +54,9 @@ function hearCounts({ tallies }, { counts }) {
 function hearMine(presser, message) {
   for (const [item, mine] of Object.entries(message.tallies)) {
     presser.tallies.counters.get(item)?.hearGen(mine.gen);
+    for (const tally of presser.tallies.foreign(item)) {
+      if (mine.gen > tally.kept.gen) hearTally(presser, tally, { gen: mine.gen, n: 0 });
+    }
     const tally = presser.current(item);
     // Before our hello is answered, `mine` of a tap speaks of a tab that the node chose: only its gen is news.
     const isOwn = belongsToVisitor(item) || presser.visitor.knownTab === presser.visitor.tab;
@@ -99,7 +125,9 @@ function hearRefusal(presser, { id, code, retry_after }) {
  * @param {Presser} presser @param {Tally} tally @param {number} gen
  */
 function drop(presser, tally, gen) {
-  const node = presser.tallies.counters.get(tally.item)?.nodeGen ?? gen;
+  const counter = presser.tallies.counters.get(tally.item);
+  const node = counter?.nodeGen ?? gen;
+  counter?.believe();
   Object.assign(tally, { committed: 0, asked: 0, behinds: 0 });
   tally.kept = learned(node, 0);
   presser.change(tally, (kept) => (kept.gen === gen ? learned(node, 0) : kept));

@@ -9,6 +9,8 @@
 export const HOLD_MS = 5000;
 
 export class Counter {
+  #voidUpTo = 0;
+
   /** @param {number} gen @param {number} count */
   constructor(gen, count) {
     this.gen = gen;
@@ -47,6 +49,21 @@ export class Counter {
     if (gen > this.gen) this.others = null; // A reset: the count may fall as far as it likes.
     this.nodeGen = gen;
     this.gen = Math.max(this.gen, gen);
+  }
+
+  /** The node is right about the generation, also where it knows an older one. */
+  believe() {
+    this.#voidUpTo = Math.max(this.#voidUpTo, this.gen);
+    this.gen = this.nodeGen;
+    this.others = null;
+  }
+
+  /**
+   * Whether this generation was given up: other tabs may still hold presses of it.
+   * @param {number} gen
+   */
+  isVoid(gen) {
+    return gen > this.gen && gen <= this.#voidUpTo;
   }
 
   /**

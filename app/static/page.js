@@ -6,7 +6,6 @@ import { Connection } from "./connection.js";
 import { kindOf } from "./items.js";
 import { Presser } from "./presser.js";
 import { Store } from "./store.js";
-import { HOLD_MS } from "./counter.js";
 import { PressForm, StatusLine } from "./view.js";
 import { Visitor } from "./visitor.js";
 
@@ -27,7 +26,7 @@ const presser = new Presser({
 const connection = new Connection(`${location.origin.replace("http", "ws")}/live`, {
   onOpen: open,
   onClose: () => visitor.close(),
-  onMessage: take,
+  onMessage: (message) => hear(presser, message),
   onState: showSoon,
 });
 const statusLine = new StatusLine(document);
@@ -41,26 +40,6 @@ function open() {
   for (let start = 0; start < items.length; start += WATCH_MAX) {
     send({ type: "watch", items: items.slice(start, start + WATCH_MAX) });
   }
-}
-
-/** @param {import("./visitor.js").Message} message */
-function take(message) {
-  if (message.type === "hello") meet(message.token);
-  else if (message.type === "error" && message.code === "bad_token") refuse();
-  else hear(presser, message);
-}
-
-/** @param {string} token */
-function meet(token) {
-  if (visitor.hear(token)) {
-    presser.connected();
-    setTimeout(showSoon, HOLD_MS + 1);
-  }
-  presser.flush();
-}
-
-function refuse() {
-  if (visitor.refuse()) presser.forget();
 }
 
 /** @param {string} item */
@@ -96,8 +75,9 @@ function listen() {
     entry: (entry) => presser.hearEntry(entry),
     token: (token) => void (visitor.hearOtherTab(token) && presser.forget()),
     forgotten: () => {
-      visitor.forget();
+      const hasToken = visitor.forget();
       presser.forget();
+      if (!hasToken) connection.dial();
     },
   });
   addEventListener("online", () => connection.wake());

@@ -7,6 +7,7 @@
  * 2. Everything is pressed again on every connection; for the node it is a no-op unless a press was lost.
  */
 
+import { HOLD_MS } from "./counter.js";
 import { belongsToVisitor, tallyMax } from "./items.js";
 import { merge, pressed } from "./tally.js";
 import { Tallies } from "./tallies.js";
@@ -67,11 +68,17 @@ export class Presser {
    * @param {(kept: Kept) => Kept} change
    */
   change(tally, change) {
-    this.store.change(tally.item, tally.tab, (stored) => {
+    this.store.change(tally.item, tally.tab, (entry) => {
+      const stored = this.#valid(tally.item, entry);
       tally.kept = change(stored ? merge(stored, tally.kept) : tally.kept);
       queueMicrotask(() => this.flush()); // After it was stored (rule 1).
       return tally.kept;
     });
+  }
+
+  /** @param {string} item @param {Kept | null} kept @returns {Kept | null} null also for a generation given up */
+  #valid(item, kept) {
+    return kept && !this.tallies.counters.get(item)?.isVoid(kept.gen) ? kept : null;
   }
 
   /** A new connection has said its first hello. */
@@ -79,17 +86,20 @@ export class Presser {
     this.isReadOnly = false;
     this.inFlight.clear();
     this.tallies.meetConnection(this.now());
+    this.later(this.onChange, HOLD_MS + 1); // A count that was held back may fall then.
     this.adopt();
   }
 
   /** Take over what this browser has stored: presses of closed tabs among it. */
   adopt() {
-    for (const { item, tab, kept } of this.store.entries()) {
+    for (const { item, tab, kept: stored } of this.store.entries()) {
+      const kept = this.#valid(item, stored);
       const isKnown = this.tallies.has(item, tab) || this.tallies.counters.has(item);
       if (!kept || (!isKnown && kept.saved >= kept.n)) continue;
       const isNew = !this.tallies.has(item, tab);
       const tally = this.tallies.get(item, tab);
       tally.kept = merge(kept, tally.kept);
+      if (tally.kept.gen > kept.gen) this.change(tally, (known) => known); // What is stored was reset.
       if (isNew) Object.assign(tally, { committed: kept.saved, isForeign: !belongsToVisitor(item) });
     }
     if (this.tallies.waiting > 0) this.#send();
@@ -100,7 +110,9 @@ export class Presser {
    * Another tab has changed an entry. It sends its own presses; what stays unsent is adopted.
    * @param {import("./store.js").Entry} entry
    */
-  hearEntry({ item, tab, kept }) {
+  hearEntry({ item, tab, kept: stored }) {
+    const kept = this.#valid(item, stored);
+    if (stored && !kept) return; // That tab will give it up too.
     if (kept && kept.saved < kept.n) this.later(() => this.adopt(), SWEEP_MS);
     if (!this.tallies.has(item, tab)) return;
     const tally = this.tallies.get(item, tab);

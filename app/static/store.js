@@ -9,7 +9,9 @@
  * 3. The token is a cookie, so that the page works without a script too; written only for a press.
  * 4. Without a token the visitor is lost (some browsers keep a script's cookies for a week): of what is stored,
  *    only what was not saved is the next one's to press.
- * 5. Where storage is forbidden, everything lives as long as the page.
+ * 5. Entries end with their visitor: each carries its era, a number that every forgetting raises, and is nothing in
+ *    another one. A tab that has not heard of it may still write old ones.
+ * 6. Where storage is forbidden, everything lives as long as the page.
  */
 
 import { belongsToVisitor } from "./items.js";
@@ -19,17 +21,18 @@ import { inherited } from "./tally.js";
 /** @typedef {{item: string, tab: string, kept: Kept | null}} Entry */
 
 const PREFIX = "like ";
+const ERA = "like-era";
 const LOCK = "like";
 const COOKIE = "like_token";
 const COOKIE_SECONDS = 400 * 24 * 3600;
 
 const keyOf = (/** @type {string} */ item, /** @type {string} */ tab) => `${PREFIX}${item} ${tab}`;
 
-/** @param {string | null} text @returns {Kept | null} */
-function keptOf(text) {
+/** @param {string | null} text @param {number} now the era @returns {Kept | null} */
+function keptOf(text, now) {
   try {
-    const { gen, n, saved, choice } = JSON.parse(text ?? "null");
-    const isWhole = [gen, n, saved].every((number) => Number.isSafeInteger(number) && number >= 0);
+    const { gen, n, saved, choice, era = 0 } = JSON.parse(text ?? "null");
+    const isWhole = era === now && [gen, n, saved].every((number) => Number.isSafeInteger(number) && number >= 0);
     return isWhole ? { gen, n, saved: Math.min(saved, n), choice: typeof choice === "boolean" ? choice : null } : null;
   } catch {
     return null;
@@ -65,6 +68,7 @@ function durable() {
 export class Store {
   #shelf = memory();
   #token = "";
+  #era = 0;
   /** @type {BroadcastChannel | null} */
   #channel = null;
   isDurable = false;
@@ -74,8 +78,9 @@ export class Store {
       this.#shelf = durable();
       this.isDurable = true;
     } catch {
-      // Rule 5: the page says so next to what waits.
+      // Rule 6: the page says so next to what waits.
     }
+    this.#era = this.#storedEra;
     this.#token = this.token; // An open page's visitor is not lost with the cookie.
   }
 
@@ -87,7 +92,7 @@ export class Store {
   #entryOf(key, text) {
     if (!key.startsWith(PREFIX)) return null;
     const [item, tab] = key.slice(PREFIX.length).split(" ");
-    const kept = keptOf(text);
+    const kept = keptOf(text, this.#era);
     return { item, tab, kept: kept && !this.token ? inherited(item, kept) : kept }; // Rule 4.
   }
 
@@ -96,12 +101,18 @@ export class Store {
    * @param {{entry: (entry: Entry) => void, token: (token: string) => void, forgotten: () => void}} on
    */
   listen(on) {
+    const follow = (/** @type {number} */ era) => {
+      if (era <= this.#era) return;
+      this.#begin(era);
+      on.forgotten();
+    };
     window.addEventListener("storage", (event) => {
+      if (event.key === ERA) return follow(this.#storedEra);
       const entry = event.key === null ? null : this.#entryOf(event.key, event.newValue);
-      if (entry) on.entry(entry);
+      return entry ? on.entry(entry) : undefined;
     });
     this.#channel = new BroadcastChannel("like");
-    this.#channel.onmessage = ({ data }) => (data.token ? on.token(data.token) : on.forgotten());
+    this.#channel.onmessage = ({ data }) => (data.token ? on.token(data.token) : follow(data.era));
   }
 
   /** @returns {Entry[]} */
@@ -121,16 +132,19 @@ export class Store {
    */
   change(item, tab, change) {
     const key = keyOf(item, tab);
+    const era = this.#era;
     const run = () => {
+      if (era !== this.#era) return; // Whose press this was is forgotten meanwhile.
       const kept = change(this.#entryOf(key, this.#shelf.getItem(key))?.kept ?? null);
       const isDone = kept.n === 0 || (!belongsToVisitor(item) && kept.saved >= kept.n);
-      this.#write(key, isDone ? null : JSON.stringify(kept));
+      this.#write(key, isDone ? null : kept);
     };
     return belongsToVisitor(item) ? this.locked(run) : run();
   }
 
-  /** @param {string} key @param {string | null} text */
-  #write(key, text) {
+  /** @param {string} key @param {Kept | null} kept */
+  #write(key, kept) {
+    const text = kept && JSON.stringify({ ...kept, era: this.#era });
     if (text === this.#shelf.getItem(key)) return; // Every write wakes all other tabs.
     try {
       if (text === null) this.#shelf.removeItem(key);
@@ -165,7 +179,7 @@ export class Store {
   /** A new visitor begins, and takes over what rule 4 leaves to them. Before their token is set, under the lock. */
   inherit() {
     for (const { item, tab, kept } of this.entries()) {
-      this.#write(keyOf(item, tab), kept && kept.n > 0 ? JSON.stringify(kept) : null);
+      this.#write(keyOf(item, tab), kept && kept.n > 0 ? kept : null);
     }
   }
 
@@ -177,7 +191,26 @@ export class Store {
   /** The visitor is gone: token, tallies and unsent presses with it; the other tabs forget too. */
   forget() {
     this.token = "";
-    for (const { item, tab } of this.entries()) this.#shelf.removeItem(keyOf(item, tab));
-    this.#channel?.postMessage({});
+    // Another tab that did it a moment ago meant the same visitor.
+    this.#begin(Math.max(this.#era + 1, this.#storedEra));
+    this.#channel?.postMessage({ era: this.#era });
+  }
+
+  get #storedEra() {
+    return Number(this.#shelf.getItem(ERA)) || 0;
+  }
+
+  /** @param {number} era */
+  #begin(era) {
+    this.#era = era;
+    this.#token = "";
+    for (const key of this.#shelf.keys()) {
+      if (key.startsWith(PREFIX) && !keptOf(this.#shelf.getItem(key), era)) this.#shelf.removeItem(key);
+    }
+    try {
+      this.#shelf.setItem(ERA, String(era));
+    } catch {
+      this.isDurable = false;
+    }
   }
 }

@@ -62,6 +62,11 @@ export class Tallies {
     return this.all.filter((tally) => tally.item === item && !tally.isForeign);
   }
 
+  /** Taps that other tabs made. @param {string} item */
+  foreign(item) {
+    return this.all.filter((tally) => tally.item === item && tally.isForeign);
+  }
+
   /** How much of an item's count is this page's own. @param {string} item */
   committed(item) {
     return sum(this.#of(item).map((tally) => counted(item, tally.committed)));

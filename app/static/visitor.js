@@ -4,7 +4,9 @@
  *
  * 1. A token is taken at the first press only, under the lock: a stored one, else the one of this connection.
  * 2. Presses go out only while the node is known to take them as that visitor: `isReady`.
- * 3. The first hello of a connection brings a fresh token, the following ones answer ours, in order.
+ * 3. The first hello of a connection brings a fresh token, and so does the one after the node erased whom the
+ *    connection was; the others answer ours, in order.
+ * 4. A visitor that is gone is forgotten once: whoever has taken its place meanwhile stays.
  */
 
 import { TALLY_MAX } from "./items.js";
@@ -26,6 +28,10 @@ export class Visitor {
   /** The tab that the node's `mine` speaks of. */
   knownTab = "";
   isReady = false;
+  /** The node erased whom this connection was: its fresh token is to come. */
+  isErased = false;
+  /** Since then it takes presses only after a hello of ours: what was on its way is the erased one's. */
+  #needsHello = false;
   #isRenewed = false;
 
   /**
@@ -49,6 +55,13 @@ export class Visitor {
     this.#asked = [];
     this.knownTab = "";
     this.isReady = false;
+    this.isErased = false;
+    this.#needsHello = false;
+  }
+
+  /** Whether a hello is on its way. */
+  get isAsking() {
+    return this.#asked.length > 0;
   }
 
   #sayHello() {
@@ -57,19 +70,27 @@ export class Visitor {
     this.send({ type: "hello", token: this.#token, tab: this.tab });
   }
 
-  /** @param {string} token of a hello @returns {boolean} whether it was the connection's first */
+  /** @param {string} token of a hello @returns {boolean} whether it was a fresh one */
   hear(token) {
     if (!this.#fresh) {
       this.#fresh = token;
+      this.isErased = false;
       if (this.#token && this.#asked.length === 0) this.#sayHello(); // Another tab took one since `open`.
       return true;
     }
     const asked = this.#asked.shift();
     if (!asked) return false;
-    if (this.#token === asked.token) this.#signAnew(token);
+    this.#needsHello = false;
     this.knownTab = asked.tab;
-    this.isReady = this.#asked.length === 0;
+    if (this.#token === asked.token) this.#signAnew(token);
+    else this.#goOn();
+    this.isReady = !this.isAsking;
     return false;
+  }
+
+  /** We became somebody else while that hello was on its way. */
+  #goOn() {
+    if (this.#token && !this.isAsking) this.#sayHello();
   }
 
   /** @param {string} token the same visitor, perhaps under a newer key */
@@ -97,13 +118,10 @@ export class Visitor {
     if (!stored) this.store.inherit();
     this.#token = stored || this.#fresh;
     this.store.token = this.#token;
+    if (!stored) this.store.tellToken(this.#token);
     // Once a hello was answered, the connection is no longer its fresh token's.
-    if (this.#token !== this.#fresh || this.knownTab) {
-      this.#sayHello();
-      return;
-    }
-    this.isReady = true;
-    this.store.tellToken(this.#token);
+    if (this.#token !== this.#fresh || this.knownTab || this.#needsHello) this.#sayHello();
+    else this.isReady = true;
   }
 
   /**
@@ -121,27 +139,51 @@ export class Visitor {
   }
 
   /**
-   * The node knows no visitor of our token. If another tab has a newer one, that is tried first.
-   * @returns {boolean} whether the visitor is to be forgotten
+   * The node knows no visitor of the token that we said.
+   * @returns {boolean} whether what was pressed here is to be forgotten
    */
   refuse() {
     const asked = this.#asked.shift();
-    const stored = this.store.token;
-    if (asked && stored && stored !== asked.token) {
-      this.#token = stored;
-      this.#sayHello();
-      return false;
-    }
-    this.store.forget();
-    this.forget();
-    return true;
+    const isOurs = asked?.token === this.#token;
+    if (isOurs) this.#lose();
+    this.#goOn();
+    return isOurs;
   }
 
-  /** Start as nobody, under a new tab: the old tab's taps were another visitor's. */
+  /**
+   * The node has erased whom this connection was, and says hello with a fresh token next.
+   * @returns {boolean} whether what was pressed here is to be forgotten
+   */
+  erase() {
+    const isOurs = this.#token !== "" && !this.isAsking;
+    this.#fresh = "";
+    this.knownTab = "";
+    this.isReady = false;
+    this.isErased = true;
+    this.#needsHello = true;
+    if (isOurs) this.#lose();
+    return isOurs;
+  }
+
+  /** Our visitor is gone. If another tab has a newer one, go on as that; else all tabs forget. */
+  #lose() {
+    const stored = this.store.token;
+    const isNewer = stored !== "" && stored !== this.#token;
+    if (!isNewer) this.store.forget();
+    this.forget();
+    if (isNewer) this.#token = stored;
+  }
+
+  /**
+   * Start as nobody, under a new tab: the old tab's taps were another visitor's.
+   * @returns {boolean} whether this connection has a fresh token left
+   */
   forget() {
+    if (this.#fresh === this.#token) this.#fresh = ""; // It was the visitor's, and is as good for nothing.
     this.#token = "";
     this.tab = newTab();
     this.isReady = false;
+    return this.#fresh !== "";
   }
 
   /**

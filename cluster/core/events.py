@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from cluster.core.copies import Owed
-from cluster.core.merge import Adoption, Page, Range
+from cluster.core.offers import Adoption, Page, Range, Repair
 from cluster.core.rows import Row
-from cluster.core.wire import Hello
+from cluster.core.wire import Hello, Span
 
 
 class Send(msgspec.Struct, frozen=True):
@@ -40,17 +40,49 @@ class Opened(msgspec.Struct, frozen=True):
 class Offered(msgspec.Struct, frozen=True):
     """Put this into the next transaction."""
 
-    offer: Range | Page | Adoption
+    offer: Range | Page | Repair | Adoption
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """Answer a pull: `rows` if the ring had them, else a scan of the table for rows above `base`; then `heads`."""
+    """Answer a pull: `rows` if the ring had them, else a scan of the table for rows above `base`; then `heads`.
+
+    While a scan goes on, `late` takes header and erasure rows that are committed meanwhile: they are sent before
+    `heads`, and `Replica.end_scan` is called (R5).
+    """
 
     link: int
     id: int
     base: Mapping[bytes, int]
     heads: dict[bytes, int]
     rows: Sequence[Row] | None
+    late: list[Row] = []
+
+
+class Differs(msgspec.Struct, frozen=True):
+    """The peer's rows in these buckets are not ours: send it what we have there (R11)."""
+
+    link: int
+    buckets: Sequence[int]
+
+
+class Compared(msgspec.Struct, frozen=True):
+    """The peer has this in these spans: send ours where it differs (R11)."""
+
+    link: int
+    spans: Sequence[Span]
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """The peer wants our rows in these spans (R11)."""
+
+    link: int
+    spans: Sequence[Span]
+
+
+class Fenced(msgspec.Struct, frozen=True):
+    """A peer knows more of our origin than we do: we were rolled back, and must exit (R10)."""
+
+    reason: str
 
 
 class Learned(msgspec.Struct, frozen=True):
@@ -66,4 +98,4 @@ class Settled(msgspec.Struct, frozen=True):
     copies: int
 
 
-Event = Send | Close | Opened | Offered | Asked | Learned | Settled
+Event = Send | Close | Opened | Offered | Asked | Differs | Compared | Wanted | Fenced | Learned | Settled

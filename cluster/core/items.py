@@ -17,6 +17,7 @@ whether an item is of legal form, and `is_pressable` whether this version can co
 """
 
 import re
+from hashlib import blake2b
 from typing import Final
 
 TALLY_MAX: Final = 1 << 20
@@ -65,3 +66,8 @@ def counted(item: str, n: int) -> int:
 def belongs_to_visitor(item: str) -> bool:
     """Whether the actor is the whole visitor (`once`, `clap`) rather than one tab (`tap`)."""
     return kind_of(item) != "tap"
+
+
+def erasure_key(visitor: bytes) -> bytes:
+    """What an erasure row says of a visitor: BLAKE2b-128 of its id. The id itself is not kept (R12)."""
+    return blake2b(visitor, digest_size=ACTOR_LENGTH).digest()

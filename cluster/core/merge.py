@@ -4,112 +4,39 @@ The writer thread reads the rows and item rows that a batch of offers touches (`
 the `Changes`, commits, and only then hands them to the loop (R3). Nothing here reads or writes the table.
 
 1. The larger row wins (R6), own or foreign; a row of a generation below its item's counts as absent.
-2. A row of a higher generation starts its item afresh. Only rows from peers do that, never a press.
+2. A row of a higher generation starts its item afresh. Only a reset and rows from peers do that, never a press.
+   Whoever learns of a generation from a tally alone writes its header row too, for the one who reset the item may
+   have lost its disk (R12).
 3. Own rows get the next numbers of this run's origin (R1, R4), inside the transaction.
 4. A head is raised only by a range that begins at or below it (R4) or by a whole pull whose question still holds
    (R5); rows are merged in either case.
 5. A press that changes nothing rests on the row that makes it so; if that row lies above the head of its origin,
    no peer may ever confirm it, so it is offered again as an own row (R9).
-6. `ItemSums` are changed with the rows: count, number of rows, and the sum of the rows' hashes (R11).
+6. A row of an erased visitor is refused, whoever offers it; the generation that it belongs to is not (R12).
+7. `ItemSums` and buckets are changed with the rows: count, number of rows, and the sum of their hashes (R11).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from hashlib import blake2b
-from typing import Final, Literal
+from collections.abc import Iterable, Mapping
+from typing import Final
 
-import msgspec
-
-from cluster.core.items import VISITOR_LENGTH, counted, kind_of, tally_max
-from cluster.core.press import Press
+from cluster.core.items import VISITOR_LENGTH, erasure_key, kind_of, tally_max
+from cluster.core.offers import (
+    Adoption,
+    Changes,
+    Held,
+    Offer,
+    Outcome,
+    Page,
+    Range,
+    Refusal,
+    Repair,
+)
+from cluster.core.press import Erasure, Press, Reset
 from cluster.core.rows import Key, Row, fault_of
+from cluster.core.sums import ItemSums, bucket_of, replaced
 
-Refusal = Literal["rate_limited", "reset", "behind"]
-
-DIGEST_KEY: Final = b"distributed-event-handler/1"
-_DIGEST_MASK: Final = (1 << 128) - 1
-
-
-class ItemSums(msgspec.Struct, frozen=True):
-    """An item row: what its rows of the current generation come to. `digest` is a sum mod 2^128."""
-
-    gen: int = 0
-    count: int = 0
-    rows: int = 0
-    digest: int = 0
-
-
-class Range(msgspec.Struct, frozen=True):
-    """A peer's commits start+1..to of one origin (R4), heard on the link `source`."""
-
-    origin: bytes
-    start: int
-    to: int
-    rows: Sequence[Row]
-    source: int = 0
-
-
-class Page(msgspec.Struct, frozen=True):
-    """Rows of a pull's answer; they raise no head (R5)."""
-
-    rows: Sequence[Row]
-    source: int = 0
-
-
-class Adoption(msgspec.Struct, frozen=True):
-    """The end of a pull's answer: take these heads if the ones it was asked with still stand (R5)."""
-
-    asked: Mapping[bytes, int]
-    heads: Mapping[bytes, int]
-
-
-Offer = Press | Range | Page | Adoption
-
-
-class Held(msgspec.Struct, frozen=True):
-    """What the table holds under the keys and items that a batch touches; absent ones are missing."""
-
-    rows: Mapping[Key, Row]
-    items: Mapping[str, ItemSums]
-
-
-class Outcome(msgspec.Struct, frozen=True):
-    """What became of one press, in its place in the batch. Without refusal it rests on the row (origin, seq)."""
-
-    gen: int
-    n: int
-    count: int
-    origin: bytes = b""
-    seq: int = 0
-    refusal: Refusal | None = None
-
-
-class Changes(msgspec.Struct):
-    """What a transaction changed: written as a whole, and only then told to anyone.
-
-    `own` are this run's rows, to be pushed, also those that the table did not keep.
-    `gaps` and `bad_rows` name the links whose ranges began above our head, or held rows out of bounds.
-    """
-
-    rows: dict[Key, Row]
-    items: dict[str, ItemSums]
-    heads: dict[bytes, int]
-    outcomes: list[Outcome]
-    spent: dict[bytes, int]
-    own: dict[Key, Row]
-    gaps: set[int]
-    bad_rows: dict[int, int]
-    adopted: int = 0
-
-
-def keys_of(offers: Iterable[Offer]) -> set[Key]:
-    """Every key that a merge of these offers may look at."""
-    keys: set[Key] = set()
-    for offer in offers:
-        if isinstance(offer, Press):
-            keys.add((offer.item, offer.actor))
-        elif isinstance(offer, Range | Page):
-            keys.update(row.key for row in offer.rows)
-    return keys
+# The own rows of a batch must fit into one push (R4), so there is room for so many headers beside its wishes.
+HEADERS_MAX: Final = 100
 
 
 def merge(
@@ -128,18 +55,9 @@ def merge(
     merging = _Merging(held, heads, origin, allowances)
     for offer in offers:
         merging.apply(offer)
+    merging.write_missing_headers()
+    merging.sum_buckets()
     return merging.changes
-
-
-def row_hash(row: Row) -> int:
-    """The row's share of its item's digest: BLAKE2b-128 of (item, actor, gen, n) under a fixed public key."""
-    content = b"%b\0%b%b%b" % (
-        row.item.encode(),
-        row.actor,
-        row.gen.to_bytes(8, "big"),
-        row.n.to_bytes(8, "big"),
-    )
-    return int.from_bytes(blake2b(content, digest_size=16, key=DIGEST_KEY).digest(), "big")
 
 
 class _Merging:
@@ -152,7 +70,8 @@ class _Merging:
         self.heads = heads
         self.origin = origin
         self.allowances = allowances
-        self.changes = Changes({}, {}, {}, [], {}, {}, set(), {})
+        self.changes = Changes()
+        self.raised: set[str] = set()
 
     def apply(self, offer: Offer) -> None:
         if isinstance(offer, Press):
@@ -161,8 +80,14 @@ class _Merging:
             self.range(offer)
         elif isinstance(offer, Page):
             self.rows(offer)
-        else:
+        elif isinstance(offer, Adoption):
             self.adopt(offer)
+        elif isinstance(offer, Repair):
+            self.repair(offer)
+        elif isinstance(offer, Reset):
+            self.changes.outcomes.append(self.reset(offer))
+        else:
+            self.changes.outcomes.append(self.erase(offer))
 
     # -- what stands now: changed in this batch, else as read
 
@@ -182,11 +107,20 @@ class _Merging:
         if to > self.head(origin):
             self.changes.heads[origin] = to
 
-    # -- presses
+    def is_erased(self, actor: bytes) -> bool:
+        """Whether the presses of this actor's visitor are refused."""
+        if not self.held.erased and not self.changes.erased:
+            return False
+        key = erasure_key(actor[:VISITOR_LENGTH])
+        return key in self.held.erased or key in self.changes.erased
+
+    # -- wishes
 
     def press(self, press: Press) -> Outcome:
-        held = self.row((press.item, press.actor))
+        held = self.row(press.key)
         gen, n = self.sums(press.item).gen, held.n if held else 0
+        if self.is_erased(press.actor):
+            return self.refuse(press.item, gen, 0, "erased")
         if press.gen is not None and press.gen != gen:
             return self.refuse(press.item, gen, n, "reset" if press.gen < gen else "behind")
         target = min(n + 1, tally_max(press.item)) if press.n is None else press.n
@@ -211,6 +145,14 @@ class _Merging:
             return 0
         self.changes.spent[visitor] = spent + cost
         return wanted if whole else cost
+
+    def reset(self, reset: Reset) -> Outcome:
+        return self.write_own(reset.item, b"", self.sums(reset.item).gen + 1, 0, b"")
+
+    def erase(self, erasure: Erasure) -> Outcome:
+        item, actor = erasure.key
+        held = self.row((item, actor))
+        return self.write_own(item, actor, 0, 1, b"") if held is None else self.rest_on(held)
 
     def rest_on(self, held: Row) -> Outcome:
         if held.seq > self.head(held.origin):
@@ -243,50 +185,52 @@ class _Merging:
                 self.raise_head(origin, head)
             self.changes.adopted += 1
 
-    def rows(self, offer: Range | Page) -> None:
-        for row in offer.rows:
-            if fault_of(row) is None:
-                self.take(row)
-            else:
-                self.changes.bad_rows[offer.source] = self.changes.bad_rows.get(offer.source, 0) + 1
+    def repair(self, offer: Repair) -> None:
+        self.changes.repairs += sum(row.seq <= self.heads.get(row.origin, 0) for row in self.rows(offer))
 
-    def take(self, row: Row) -> None:
+    def rows(self, offer: Range | Page | Repair) -> list[Row]:
+        """Those of the offered rows that the table took."""
+        taken = []
+        for row in offer.rows:
+            if fault_of(row) is not None:
+                self.changes.bad_rows[offer.source] = self.changes.bad_rows.get(offer.source, 0) + 1
+            elif self.take(row):
+                taken.append(row)
+        return taken
+
+    def take(self, row: Row) -> bool:
         """Put the row into the table if it is larger than what stands there."""
         sums = self.sums(row.item)
         if row.gen < sums.gen:
-            return
+            return False
         if row.gen > sums.gen:
+            self.changes.has_stale = self.changes.has_stale or sums.rows > 0
             sums = ItemSums(gen=row.gen)
             self.changes.items[row.item] = sums
+            self.raised.add(row.item)
+        if row.item and row.actor and self.is_erased(row.actor):
+            return False
         held = self.row(row.key)
         if held is not None and row.rank <= held.rank:
-            return
+            return False
         self.changes.rows[row.key] = row
-        self.changes.items[row.item] = _replaced(sums, held, row)
+        self.changes.items[row.item] = replaced(sums, held, row)
+        if not row.item:
+            self.changes.erased.add(row.actor)
+            self.changes.has_stale = True
+        return True
 
+    # -- what follows from all of them
 
-def _replaced(sums: ItemSums, old: Row | None, new: Row) -> ItemSums:
-    """The item's sums when `new` stands where `old` stood."""
-    if old is None:
-        return ItemSums(
-            sums.gen,
-            sums.count + counted(new.item, new.n),
-            sums.rows + 1,
-            (sums.digest + row_hash(new)) & _DIGEST_MASK,
-        )
-    if old.n == new.n:
-        return sums
-    return ItemSums(
-        sums.gen,
-        sums.count + counted(new.item, new.n) - counted(old.item, old.n),
-        sums.rows,
-        (sums.digest + row_hash(new) - row_hash(old)) & _DIGEST_MASK,
-    )
+    def write_missing_headers(self) -> None:
+        missing = [item for item in sorted(self.raised) if item and self.row((item, b"")) is None]
+        for item in missing[:HEADERS_MAX]:
+            self.write_own(item, b"", self.sums(item).gen, 0, b"")
 
-
-def sums_of(gen: int, rows: Iterable[Row]) -> ItemSums:
-    """The sums of an item whose rows of its generation are these; what `merge` keeps up to date row by row."""
-    sums = ItemSums(gen)
-    for row in rows:
-        sums = _replaced(sums, None, row)
-    return sums
+    def sum_buckets(self) -> None:
+        buckets = self.changes.buckets
+        for item, sums in self.changes.items.items():
+            before = self.held.items.get(item) or ItemSums()
+            if sums.digest != before.digest:
+                bucket = bucket_of(item)
+                buckets[bucket] = buckets.get(bucket, 0) + sums.digest - before.digest

@@ -1,9 +1,13 @@
-"""A press as the engine takes it, and the public state that presses make.
+"""What the engine is asked for, and the public state that comes of it.
 
-These values cross the border to `app` (through `cluster.surface`) and are what the merge speaks of.
+A wish is answered after the commit, once or twice. These values cross the border to `app` (through
+`cluster.surface`) and are what the merge speaks of.
 """
 
 import msgspec
+
+from cluster.core.items import erasure_key
+from cluster.core.rows import Key
 
 
 class Press(msgspec.Struct, frozen=True):
@@ -18,6 +22,37 @@ class Press(msgspec.Struct, frozen=True):
     actor: bytes
     gen: int | None = None
     n: int | None = None
+
+    @property
+    def key(self) -> Key:
+        return self.item, self.actor
+
+
+class Reset(msgspec.Struct, frozen=True):
+    """An operator's wish: the item's next generation begins, and its tallies count no more (R12)."""
+
+    item: str
+
+    @property
+    def key(self) -> Key:
+        return self.item, b""
+
+
+class Erasure(msgspec.Struct, frozen=True):
+    """A visitor's wish: forget me. `visitor` is the id of 10 bytes, of which only a hash is kept (R12)."""
+
+    visitor: bytes
+
+    @property
+    def item(self) -> str:
+        return ""
+
+    @property
+    def key(self) -> Key:
+        return "", erasure_key(self.visitor)
+
+
+Wish = Press | Reset | Erasure
 
 
 class ItemState(msgspec.Struct, frozen=True):

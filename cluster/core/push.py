@@ -5,7 +5,7 @@
    earlier seq may stand in the range only as the later row that replaced it.
 """
 
-from cluster.core.merge import Changes
+from cluster.core.offers import Changes
 from cluster.core.rows import Key, Row
 from cluster.core.wire import PAGE_ROWS, Push, pack
 

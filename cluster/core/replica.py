@@ -4,11 +4,12 @@
     frame  -> receive()   -> Offered(range or page) for the next transaction, Asked for a pull to answer
     time   -> tick()      -> what was held back to be joined, pings, links given up
            -> look()      -> one pull, if a head announced some time ago is still above ours (R7)
+           -> tell_digest() -> the digests of our buckets; a peer's that differ are compared (R11)
 
-1. `heads` changes only in `committed`, so nothing is announced, and nothing confirmed, before its commit (R3).
+1. `holdings` change only in `committed`, so nothing is announced, and nothing confirmed, before its commit (R3).
 2. A pull's base is what was announced on that link before it, so the answerer's view and ours are the same.
-3. Rows and the end of an answer count only while their question is open on their link (R5).
-4. Pushes and announcements are joined for 10 ms; the first after a pause goes at once.
+3. Pushes and announcements are joined for 10 ms; the first after a pause goes at once.
+4. What the peers' messages mean is `cluster.core.hearing`'s business.
 
 The owner calls these from one thread, drains `events` after every call, and does what they say, in order.
 """
@@ -16,27 +17,17 @@ The owner calls these from one thread, drains `events` after every call, and doe
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from cluster.core.behind import Behind
+from cluster.core.compare import FEATURE, Looks
 from cluster.core.copies import Copies, Owed
-from cluster.core.events import Asked, Close, Event, Learned, Offered, Opened, Send, Settled
+from cluster.core.events import Close, Event, Opened, Send
+from cluster.core.hearing import Hearing
+from cluster.core.holdings import Holdings
 from cluster.core.link import Identity, Link, LinkError
-from cluster.core.merge import Adoption, Changes, Page, Range
+from cluster.core.offers import Changes
 from cluster.core.push import Unpushed
-from cluster.core.ring import Ring
 from cluster.core.sessions import OpenPull, Session, duplicate
-from cluster.core.wire import (
-    End,
-    Have,
-    MalformedError,
-    Message,
-    Peers,
-    Pull,
-    Push,
-    Rows,
-    Status,
-    above,
-    encode,
-    unpack,
-)
+from cluster.core.wire import Have, MalformedError, Message, Peers, Pull, Status, encode
 
 JOIN_S: Final = 0.010
 PULL_STALLED_S: Final = 30.0
@@ -44,38 +35,38 @@ SHUN_S: Final = 60.0
 
 
 class Replica:
-    """All links of one origin of a node. `heads` and the ring's `floor` are what the ledger held at its start."""
+    """All links of one origin of a node. `holdings` are what the ledger held at its start."""
 
-    def __init__(
-        self,
-        identity: Identity,
-        keys: Sequence[bytes],
-        heads: Mapping[bytes, int],
-        *,
-        floor: Mapping[bytes, int],
-        copies: Copies,
-    ) -> None:
+    def __init__(self, identity: Identity, keys: Sequence[bytes], holdings: Holdings, *, copies: Copies) -> None:
         self.identity = identity
-        self.heads = dict(heads)
-        self.ring = Ring(floor)
+        self.holdings = holdings
         self.copies = copies
         self.events: list[Event] = []
         self.sessions: dict[int, Session] = {}
-        self.has_adopted = False
         self.status = Status("starting", 0)
         self._keys = keys
+        self._hearing = Hearing(identity.origin, holdings, copies, self._tell)
         self._last_pull = 0
-        self._above: dict[bytes, int] = {}
+        self._behind = Behind()
         self._shunned: dict[bytes, float] = {}  # ledgers of peers that sent bad rows, and until when (R13)
         self._unpushed = Unpushed(identity.origin, self.heads.get(identity.origin, 0))
         self._joined_at = float("-inf")
+
+    @property
+    def heads(self) -> Mapping[bytes, int]:
+        """All heads as of the last commit."""
+        return self.holdings.heads
+
+    def _tell(self, event: Event) -> None:
+        # The owner takes the list away and leaves a new one.
+        self.events.append(event)
 
     # -- links come and go
 
     def open_link(self, link: int, *, is_dialer: bool, nonce: bytes, now: float) -> None:
         """A connection was made; greet."""
         machine = Link(self.identity, is_dialer=is_dialer, nonce=nonce, keys=self._keys, now=now)
-        self.sessions[link] = Session(machine, {}, {}, set(), Status("starting", 0))
+        self.sessions[link] = Session(machine, {}, {}, set(), Status("starting", 0), Looks())
         self._flush(link)
 
     def close_link(self, link: int) -> None:
@@ -96,7 +87,7 @@ class Replica:
         try:
             message = session.link.receive(data, now)
             if message is not None:
-                self._take(link, session, message, now)
+                self._hearing.take(link, session, message, now)
         except LinkError as error:
             self._close(link, error)
             return
@@ -128,43 +119,7 @@ class Replica:
             self.close_link(link)
             self.events.append(Close(link, error.code, str(error)))
 
-    # -- messages of an open link
-
-    def _take(self, link: int, session: Session, message: Message, now: float) -> None:
-        if isinstance(message, Have):
-            session.heads.update(message.heads)
-            self._settle()
-        elif isinstance(message, Push):
-            rows = unpack(message.block)
-            self._offer(Range(message.origin, message.start, message.to, rows, source=link))
-        elif isinstance(message, Pull):
-            self._asked(link, session, message)
-        elif isinstance(message, Rows):
-            self._page(link, session, message, now)
-        elif isinstance(message, End):
-            self._end(session, message)
-        elif isinstance(message, Peers):
-            self.events.append(Learned(tuple(message.addresses)))
-        elif isinstance(message, Status):
-            session.status = message
-
-    def _asked(self, link: int, session: Session, message: Pull) -> None:
-        base = dict(session.heads)
-        self.events.append(Asked(link, message.id, base, above(self.heads, base), self.ring.since(base)))
-
-    def _page(self, link: int, session: Session, message: Rows, now: float) -> None:
-        if session.pull is not None and session.pull.id == message.id:
-            session.pull.moved_at = now
-            if message.block.rows:
-                self._offer(Page(unpack(message.block), source=link))
-
-    def _end(self, session: Session, message: End) -> None:
-        if session.pull is not None and session.pull.id == message.id:
-            self._offer(Adoption(session.pull.asked, message.heads))
-            session.pull = None
-
-    def _offer(self, offer: Range | Page | Adoption) -> None:
-        self.events.append(Offered(offer))
+    # -- what is missing
 
     def pull(self, link: int, now: float) -> None:
         """Ask this peer for all that is above our heads, unless it is answering already."""
@@ -180,9 +135,7 @@ class Replica:
 
     def committed(self, changes: Changes, now: float) -> None:
         """Take in what a transaction changed: only now may anyone hear of it (R3)."""
-        self.heads.update(changes.heads)
-        self.ring.append(changes.heads, changes.rows.values())
-        self.has_adopted = self.has_adopted or changes.adopted > 0
+        self.holdings.committed(changes)
         for session in self.open_sessions().values():
             session.unannounced.update(changes.heads)
         if not self._unpushed.has_room(changes):
@@ -231,19 +184,19 @@ class Replica:
 
         Called every 1 to 2 s; `pick` in [0, 1) chooses the peer.
         """
-        wanted = [origin for origin, head in self._above.items() if head > self.heads.get(origin, 0)]
-        sessions = self.open_sessions()
-        able = [
-            link
-            for link, session in sessions.items()
-            if any(session.heads.get(origin, 0) > self.heads.get(origin, 0) for origin in wanted)
-        ]
-        if able:
+        if able := self._behind.look(self.open_sessions(), self.heads):
             self.pull(able[int(pick * len(able))], now)
-        self._above = {}
-        for session in sessions.values():
-            for origin, head in above(session.heads, self.heads).items():
-                self._above[origin] = max(head, self._above.get(origin, 0))
+
+    def tell_digest(self) -> None:
+        """Tell every peer that understands it what our rows come to; called every 30 s."""
+        for link, session in self.open_sessions().items():
+            if FEATURE in session.peer.features:
+                self._send(link, self.holdings.buckets.tell())
+
+    @property
+    def buckets_differing(self) -> int:
+        """In how many buckets the peer that differs most differed at its last digest."""
+        return max((session.looks.differing for session in self.open_sessions().values()), default=0)
 
     def set_status(self, status: Status) -> None:
         """Tell the peers how we are, if that is new."""
@@ -284,9 +237,6 @@ class Replica:
             session.unannounced.clear()
             session.announced.update(changed)
             self._send(link, Have(changed))
-
-    def _settle(self) -> None:
-        self.events.extend(Settled(owed, copies) for owed, copies in self.copies.settle())
 
     def _send(self, link: int, message: Message) -> None:
         self.events.append(Send(link, encode(message)))

@@ -1,10 +1,11 @@
 """What a replica knows and owes on each of its links."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
 
+from cluster.core.compare import Looks
 from cluster.core.link import Link
 from cluster.core.wire import Hello, Status, above
 
@@ -27,6 +28,7 @@ class Session(msgspec.Struct):
     announced: dict[bytes, int]
     unannounced: set[bytes]
     status: Status
+    looks: Looks
     pull: OpenPull | None = None
     bad_rows: int = 0
     bad_since: float = 0.0
@@ -35,6 +37,10 @@ class Session(msgspec.Struct):
     def peer(self) -> Hello:
         assert self.link.peer is not None, "asked of an open link only"
         return self.link.peer
+
+    def look(self, theirs: bytes, own: Sequence[int]) -> Sequence[int]:
+        """The buckets to be compared with this peer now (R11); none while one of the two still pulls."""
+        return () if self.pull is not None or self.status.state == "starting" else self.looks.look(theirs, own)
 
     def has_too_many_bad_rows(self, count: int, now: float) -> bool:
         """Note rows that broke the bounds; whether they are over 100 within a minute (R13)."""

@@ -20,7 +20,8 @@ from cluster.core.rows import ORIGIN_LENGTH, Row
 
 PROTOCOL_MIN: Final = 1
 PROTOCOL_MAX: Final = 1
-FEATURES: Final[tuple[str, ...]] = ()
+# digest: understands Digest, Compare and Mend (R11).
+FEATURES: Final[tuple[str, ...]] = ("digest",)
 MESSAGE_BYTES_MAX: Final = 1 << 20
 HANDSHAKE_BYTES_MAX: Final = 2048
 PAGE_ROWS: Final = 1000
@@ -127,7 +128,36 @@ class Alive(msgspec.Struct, array_like=True, frozen=True, tag=10):
     """The sign of life that each end of an open link gives every second."""
 
 
-Message = Hello | Proof | Have | Push | Pull | Rows | End | Peers | Status | Alive
+class Digest(msgspec.Struct, array_like=True, frozen=True, tag=11):
+    """The digests of the sender's 1,024 buckets, 16 bytes each (R11)."""
+
+    buckets: bytes
+
+
+class Span(msgspec.Struct, array_like=True, frozen=True):
+    """The rows of an item with start <= actor < stop, where stop b"" is the end: their number and their digest."""
+
+    item: str
+    start: bytes
+    stop: bytes
+    rows: int
+    digest: bytes
+
+
+class Compare(msgspec.Struct, array_like=True, frozen=True, tag=12):
+    """What the sender has in these spans; where the receiver has something else, it says so (R11)."""
+
+    spans: list[Span]
+
+
+class Mend(msgspec.Struct, array_like=True, frozen=True, tag=13):
+    """Rows of the sender in a span that differs, and the spans of which it wants the receiver's rows."""
+
+    block: Block
+    asked: list[Span]
+
+
+Message = Hello | Proof | Have | Push | Pull | Rows | End | Peers | Status | Alive | Digest | Compare | Mend
 
 _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final[msgspec.msgpack.Decoder[Message]] = msgspec.msgpack.Decoder(Message)

@@ -5,14 +5,18 @@ not: each of them presses items of its own, named by `name`.
 """
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from tests.browser.person import Run
 from tests.browser.site import Site
 from tests.support.fixtures import pytest_runtest_makereport
 
 __all__ = ["pytest_runtest_makereport"]
+
+LAB = (Path(__file__).parent / "lab.js").read_text()
 
 
 def assert_no_trouble(site: Site) -> None:
@@ -43,6 +47,14 @@ async def calm_site(all_calm: Site) -> AsyncIterator[Site]:
     yield all_calm
     complaints = await all_calm.say_goodbye()
     assert not complaints, "pages complained:\n" + "\n".join(complaints)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def run(calm_site: Site) -> Run:
+    tab = await (await calm_site.meet(bypass_csp=True)).new_tab()
+    await tab.open("tap:lab")
+    await tab.page.evaluate(LAB)
+    return lambda lines: tab.page.evaluate(f"async () => {{ {lines} }}")
 
 
 @pytest.fixture

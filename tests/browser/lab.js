@@ -17,10 +17,15 @@
       locked: async (run) => run(),
       inherit() {},
       tellToken() {},
-      forget: () => stored.clear(),
+      forget() {
+        this.token = "";
+        stored.clear();
+      },
       change: (item, tab, change) => {
         const key = `${item} ${tab}`;
-        stored.set(key, change(stored.get(key) ?? null));
+        const kept = change(stored.get(key) ?? null);
+        if (kept.n === 0) stored.delete(key);
+        else stored.set(key, kept);
       },
       entries: () => [...stored].map(([key, kept]) => ({ item: key.split(" ")[0], tab: key.split(" ")[1], kept })),
     };
@@ -50,9 +55,12 @@
     }
 
     async hello(token = this.store.token) {
-      if (this.visitor.hear(token)) this.presser.connected();
-      this.presser.flush();
-      await turn();
+      await this.hear({ type: "hello", node: "node1", token });
+    }
+
+    // The node refuses the last hello; with `erased`, it erased whom this connection was.
+    async refuse(more = {}) {
+      await this.hear({ type: "error", code: "bad_token", ...more });
     }
 
     async press(liked = true) {
@@ -71,6 +79,11 @@
       this.timers = this.timers.filter(([at]) => at > this.now);
       for (const [, run] of due) run();
       await turn();
+    }
+
+    // As whom hellos were said since the last look.
+    get said() {
+      return this.sent.filter(({ type }) => type === "hello").map(({ token }) => token);
     }
 
     // What was sent since the last look, presses as [gen, n].

@@ -1,7 +1,8 @@
 """A person with a browser, and the tabs they look at: the words in which these tests speak."""
 
 import re
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
 from urllib.parse import quote
 
 from playwright.async_api import BrowserContext, ConsoleMessage, Locator, Page, expect
@@ -13,6 +14,9 @@ BACK_WITHIN_S: Final = 10.0
 
 # Run before a page's own script. A retry waits for a random part of its delay; now for a thousand times all of it.
 NEVER_RETRIES: Final = "Math.random = () => 1000;"
+
+# Evaluates lines of an async function in a page that has the script's parts (`lab.js`).
+Run = Callable[[str], Awaitable[Any]]
 
 _LIVE: Final = re.compile(r"Live on (\w+)")
 

@@ -3,29 +3,11 @@
 Each test runs a few lines in the browser against `lab.js`, and looks at what they return.
 """
 
-from collections.abc import Awaitable, Callable
-from pathlib import Path
-from typing import Any
-
 import pytest
-import pytest_asyncio
 
-from tests.browser.site import Site
+from tests.browser.person import Run
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-LAB = (Path(__file__).parent / "lab.js").read_text()
-
-Run = Callable[[str], Awaitable[Any]]
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def run(calm_site: Site) -> Run:
-    """Evaluate lines of an async function in a page that has the script's parts."""
-    tab = await (await calm_site.meet(bypass_csp=True)).new_tab()
-    await tab.open("tap:lab")
-    await tab.page.evaluate(LAB)
-    return lambda lines: tab.page.evaluate(f"async () => {{ {lines} }}")
 
 
 async def test_presses_made_offline_are_one_absolute_target(run: Run) -> None:
@@ -234,8 +216,7 @@ async def test_a_refused_token_is_forgotten_with_all_it_pressed(run: Run) -> Non
         await page.press();
         const tab = page.visitor.tab;
         page.visitor.open(); await page.hello("fresh");
-        if (page.visitor.refuse()) page.presser.forget();
-        page.store.token = "";
+        await page.refuse();
         const seen = [page.waiting, page.visitor.tab !== tab, page.pressed];
         await page.press();
         return [...seen, page.store.token, page.pressed];

@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from tests.support.browser import Browser
 from tests.support.echoes import Echoes, ask, nodes_of_tabs
@@ -113,7 +114,10 @@ async def test_an_address_that_swallows_connections_costs_one_second(echoes: Ech
             assert 0.9 < time.monotonic() - started < 2.5
 
 
-async def test_a_frozen_node_gets_no_second_try_of_an_api_press(echoes: Echoes, tmp_path: Path) -> None:
+@pytest.mark.parametrize("path", ["/api/items/tap:home/press", "/api/admin/items/tap:home/reset"])
+async def test_a_frozen_node_gets_no_second_try_of_what_may_not_be_repeated(
+    echoes: Echoes, tmp_path: Path, path: str
+) -> None:
     (tmp_path / "short").mkdir()
     async with Nginx(
         tmp_path / "short", echoes.upstreams, changes={"proxy_read_timeout 3s": "proxy_read_timeout 1s"}
@@ -122,7 +126,7 @@ async def test_a_frozen_node_gets_no_second_try_of_an_api_press(echoes: Echoes, 
             echoes.processes[name].signal(signal.SIGSTOP)
         async with aiohttp.ClientSession() as session:
             started = time.monotonic()
-            async with session.post(f"{nginx.address}/api/items/tap:home/press") as answer:
+            async with session.post(nginx.address + path) as answer:
                 assert answer.status == 504
             assert time.monotonic() - started < 1.9, "one node was asked, not three"
 
@@ -133,6 +137,14 @@ async def test_the_forms_press_goes_on_to_the_next_node(echoes: Echoes) -> None:
     seen = [await ask(echoes, "/items/tap:home/press", method="POST", data={"n": "1"}) for _ in range(3)]
 
     assert {each["body"] for each in seen} == {"n=1"}
+    assert {each["node"] for each in seen} == {"node1", "node3"}
+
+
+async def test_an_erasure_goes_on_to_the_next_node(echoes: Echoes) -> None:
+    echoes.processes["node2"].signal(signal.SIGSTOP)
+
+    seen = [await ask(echoes, "/api/visitor", method="DELETE") for _ in range(3)]
+
     assert {each["node"] for each in seen} == {"node1", "node3"}
 
 

@@ -39,9 +39,19 @@ async def test_the_scheme_cannot_be_forged(echoes: Echoes) -> None:
     assert seen["headers"]["x-forwarded-proto"] == "http"
 
 
-@pytest.mark.parametrize("path", ["/api/items/tap:home/press", "/items/once%3Aa%2Fb/press"])
-async def test_a_press_never_travels_on_a_kept_connection(echoes: Echoes, path: str) -> None:
-    seen = await ask(echoes, path, method="POST")
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/api/items/tap:home/press"),
+        ("POST", "/items/once%3Aa%2Fb/press"),
+        ("POST", "/api/admin/items/once%3Aa%2Fb/reset"),
+        ("DELETE", "/api/visitor"),
+    ],
+)
+async def test_what_changes_something_never_travels_on_a_kept_connection(
+    echoes: Echoes, method: str, path: str
+) -> None:
+    seen = await ask(echoes, path, method=method)
 
     assert seen["headers"]["connection"] == "close"
 
@@ -162,6 +172,32 @@ async def test_handshakes_of_one_address_have_a_rate(echoes: Echoes, tmp_path: P
         assert refusal.value.status == 429
         for tab in tabs:
             await tab.close()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/admin/items/tap%3Aa/reset",
+        "/api/admin/items/once%3Aa%2Fpress/press",
+        "//api//admin/items/tap%3Aa/reset",
+        "/api/%61dmin/items/tap%3Aa/reset",
+        "/x/../api/admin/items/tap%3Aa/reset",
+        "/api/visitor",
+        "/api//visito%72",
+    ],
+)
+async def test_guesses_of_the_admin_token_and_erasures_have_a_rate(
+    echoes: Echoes, tmp_path: Path, path: str
+) -> None:
+    lower = {"127.0.0.0/8 1;": "", "zone=rare:16m rate=1r/s": "zone=rare:16m rate=1r/m"}
+    (tmp_path / "rate").mkdir()
+    async with Nginx(tmp_path / "rate", echoes.upstreams, changes=lower) as nginx:
+        request = f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nAuthorization: Bearer guess\r\n"
+        last = f"{request}Connection: close\r\n\r\n"
+        answers = (await talk(nginx, f"{request}\r\n" * 21 + last)).count
+        assert (answers("HTTP/1.1 200"), answers("HTTP/1.1 429")) == (21, 1)
+        elsewhere = await talk(nginx, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        assert elsewhere.startswith("HTTP/1.1 200")
 
 
 async def test_nginx_does_not_tell_its_version(echoes: Echoes) -> None:

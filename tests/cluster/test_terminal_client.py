@@ -150,6 +150,44 @@ async def test_the_client_is_killed_before_the_acknowledgement(
     await cluster.assert_converged(ITEM, pressed + 1)
 
 
+async def test_a_reset_in_the_middle_of_like_many_voids_what_came_before(
+    cluster: Cluster, three_nodes: list[Node], client: Client
+) -> None:
+    pressing = await client.start(three_nodes[0].address, "like", "many", "300", "100")
+    await until_counted(three_nodes[1], 50)
+    await cluster.reset(ITEM, on=three_nodes[1])
+    _, events = await client.finish(pressing)
+    left = events[-1]["count"]
+    assert left <= 250
+    await cluster.assert_converged(ITEM, left)
+
+
+async def test_an_operator_resets_an_item(cluster: Cluster, nginx: Nginx, client: Client, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(cluster.admin_token)
+    assert (await client.run(nginx.address, "like"))[0] == 0
+    for gen in (1, 2):
+        arguments = ("reset", ITEM, "--admin-token-file", str(tmp_path / "token"))
+        code, (event,) = await client.run(nginx.address, *arguments)
+        assert (code, event["event"], event["gen"], event["copies"]) == (0, "reset", gen, 1)
+        await cluster.assert_converged(ITEM, 0)
+    code, (event,) = await client.run(nginx.address, "like")
+    assert (code, event["status"], event["count"]) == (0, "saved", 1)
+    await cluster.assert_converged(ITEM, 1)
+
+
+async def test_a_visitor_is_forgotten_by_all_nodes(
+    cluster: Cluster, three_nodes: list[Node], client: Client
+) -> None:
+    assert (await client.run(three_nodes[0].address, typed="like many 20 500\nlike once:a\n"))[0] == 0
+    await cluster.assert_converged(ITEM, 20)
+    code, (event,) = await client.run(three_nodes[0].address, "forget", "--yes")
+    assert (code, event["event"], event["copies"]) == (0, "erased", 1)
+    for item in (ITEM, "once:a"):
+        await cluster.assert_converged(item, 0, within_s=10.0)
+    code, (again,) = await client.run(three_nodes[0].address, "like", "once:a")
+    assert (code, again["status"], again["count"]) == (0, "saved", 1)
+
+
 async def test_a_person_at_the_screen(cluster: Cluster, three_nodes: list[Node], tmp_path: Path) -> None:
     screen = Terminal()
     await screen.start(three_nodes[0].address, tmp_path / "state")

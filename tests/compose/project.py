@@ -22,9 +22,10 @@ class Project:
         self.name = f"liketest{secrets.token_hex(3)}"
         self.port = free_port()
         self._engine = engine
-        # An empty LIKE_SECRET: what a .env file on this machine says must not decide what is tested.
+        # Empty secrets: what a .env file on this machine says must not decide what is tested.
         self._env = {
             **engine.env, "COMPOSE_PROJECT_NAME": self.name, "PUBLIC_PORT": str(self.port), "LIKE_SECRET": "",
+            "LIKE_ADMIN_TOKEN": "",
         }  # fmt: skip
         self._command = _compose_command(engine)
 

@@ -10,13 +10,18 @@ from typing import Any
 import pytest
 
 from cluster.core import merge as merging
-from cluster.core.events import Asked
-from cluster.core.merge import Adoption, Outcome, Range
+from cluster.core.events import Asked, Offered
+from cluster.core.hearing import Hearing
+from cluster.core.offers import Adoption, Outcome, Range
+from cluster.core.press import Press, Reset
 from cluster.core.replica import Replica
-from cluster.core.rows import Row
+from cluster.core.rows import Key, Row
 from cluster.core.sessions import Session
+from cluster.core.sums import ItemSums
 from cluster.core.wire import End, Pull, above
-from tests.simulation.disk import Disk
+from cluster.ledger_table import Table
+from tests.simulation.entries import Entry
+from tests.simulation.links import SimLinks
 from tests.simulation.node import SimNode
 from tests.simulation.visitors import Visitor
 
@@ -48,7 +53,7 @@ def read_the_origin_back_from_disk(patch: pytest.MonkeyPatch) -> None:
     start = SimNode.start
 
     def start_as_before(self: SimNode, origin: bytes | None = None) -> None:
-        start(self, getattr(self, "origin", None))
+        start(self, getattr(self.engine, "origin", None))
 
     patch.setattr(SimNode, "start", start_as_before)
 
@@ -65,44 +70,57 @@ def raise_the_head_over_a_gap(patch: pytest.MonkeyPatch) -> None:
 @ablation("R5 base")
 def answer_above_what_the_peer_once_had(patch: pytest.MonkeyPatch) -> None:
     remembered: dict[str, dict[bytes, int]] = {}
-    receive = Replica._take
+    receive = Hearing.take
 
-    def take(self: Replica, link: int, session: Session, message: Any, now: float) -> None:
+    def take(self: Hearing, link: int, session: Session, message: Any, now: float) -> None:
         receive(self, link, session, message, now)
         remembered.setdefault(session.peer.name, {}).update(
             {o: max(h, remembered.get(session.peer.name, {}).get(o, 0)) for o, h in session.heads.items()}
         )
 
-    def asked(self: Replica, link: int, session: Session, message: Pull) -> None:
-        base = remembered.get(session.peer.name, {})
-        self.events.append(Asked(link, message.id, base, above(self.heads, session.heads), self.ring.since(base)))
+    def asked(self: Hearing, link: int, session: Session, message: Pull) -> None:
+        base, holdings = remembered.get(session.peer.name, {}), self._holdings
+        self._tell(Asked(link, message.id, base, above(holdings.heads, session.heads), holdings.ring.since(base)))
 
-    patch.setattr(Replica, "_take", take)
-    patch.setattr(Replica, "_asked", asked)
+    patch.setattr(Hearing, "take", take)
+    patch.setattr(Hearing, "_asked", asked)
 
 
 @ablation("R5 heads before pages")
 def take_the_heads_after_the_pages(patch: pytest.MonkeyPatch) -> None:
-    send_end = SimNode._send_end
+    send_end = SimLinks.send_end
 
-    def send_new_end(self: SimNode, asked: Asked) -> None:
-        heads = above(self.replica.heads, asked.base)
-        send_end(self, Asked(asked.link, asked.id, asked.base, heads, asked.rows))
+    def send_new_end(self: SimLinks, asked: Asked) -> None:
+        heads = above(self._node.replica.heads, asked.base)
+        asked.heads.clear()
+        asked.heads.update(heads)
+        send_end(self, asked)
 
-    patch.setattr(SimNode, "_send_end", send_new_end)
+    patch.setattr(SimLinks, "send_end", send_new_end)
+
+
+@ablation("R5 headers behind a scan")
+def leave_out_what_came_while_the_scan_went_on(patch: pytest.MonkeyPatch) -> None:
+    send_end = SimLinks.send_end
+
+    def send_end_only(self: SimLinks, asked: Asked) -> None:
+        getattr(asked, "late", []).clear()  # the first version has none
+        send_end(self, asked)
+
+    patch.setattr(SimLinks, "send_end", send_end_only)
 
 
 @ablation("R5 open question")
 def adopt_an_answer_to_an_old_question(patch: pytest.MonkeyPatch) -> None:
-    def end(self: Replica, session: Session, message: End) -> None:
-        self._offer(Adoption({}, message.heads))
+    def end(self: Hearing, session: Session, message: End) -> None:
+        self._tell(Offered(Adoption({}, message.heads)))
 
-    patch.setattr(Replica, "_end", end)
+    patch.setattr(Hearing, "_end", end)
 
 
 @ablation("R5 floor of the ring")
 def begin_the_ring_at_the_heads(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Disk, "floor", lambda self: dict(self.heads))
+    patch.setattr(SimNode, "floor", lambda self: dict(self.ledger.heads))
 
 
 @ablation("R6 total order")
@@ -117,7 +135,10 @@ def never_ask_again(patch: pytest.MonkeyPatch) -> None:
 
 @ablation("R8 presser owns n")
 def say_one_more(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Visitor, "_make_press", lambda self, key: merging.Press(key[0], key[1]))
+    def make_press(self: Visitor, key: Key, entry: Entry) -> Press:
+        return Press(key[0], key[1])
+
+    patch.setattr(Visitor, "make_press", make_press)
 
 
 @ablation("R9 no-op")
@@ -134,3 +155,39 @@ def wait_for_an_origin_that_died(patch: pytest.MonkeyPatch) -> None:
         return Outcome(held.gen, held.n, self.sums(held.item).count, held.origin, held.seq)
 
     patch.setattr(Merging, "rest_on", rest_on)
+
+
+@ablation("R10 fence")
+def go_on_after_a_rollback(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Hearing, "_is_fenced", lambda self, session, seq: False)
+
+
+@ablation("R11 digest")
+def trust_the_heads(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Replica, "tell_digest", lambda self: None)
+
+
+@ablation("R12 reset")
+def begin_afresh_without_a_header(patch: pytest.MonkeyPatch) -> None:
+    def reset(self: Any, reset: Reset) -> Outcome:
+        gen = self.sums(reset.item).gen + 1
+        self.changes.items[reset.item] = ItemSums(gen)
+        self.changes.has_stale = True
+        return Outcome(gen, 0, 0)
+
+    patch.setattr(Merging, "reset", reset)
+
+
+@ablation("R12 header of a lost reset")
+def leave_the_header_to_who_reset(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Merging, "write_missing_headers", lambda self: None)
+
+
+@ablation("R12 erasure")
+def delete_only(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Merging, "is_erased", lambda self, actor: False)
+
+
+@ablation("R13 checksums")
+def believe_the_disk(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Table, "_check", lambda self, checksum, what, expected: None)

@@ -1,24 +1,29 @@
 """A simulated cluster and the questions that every life has to answer at its end.
 
-assert_no_stall      every press was acknowledged, every replica has every head
+assert_no_stall      every wish was acknowledged, every replica has every head, nothing waits to be removed
 assert_converged     all tables are equal, row by row, and so are their sums
-assert_nothing_lost  what was acknowledged is held, at every replica
-assert_exact         every tally is what its presser pressed, every count is made of them
+assert_nothing_lost  what was acknowledged is held, at every replica: presses, resets, erasures
+assert_exact         every tally is what its presser pressed, every count and digest is made of them
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Self
 
-from cluster.core.items import counted
-from cluster.core.merge import sums_of
-from cluster.core.rows import Row
+from cluster.core.items import VISITOR_LENGTH, counted, erasure_key
+from cluster.core.press import Reset
+from cluster.core.rows import Key, Row
+from cluster.core.sums import BUCKETS, bucket_of, shifted, sums_of
 from tests.simulation.network import Network
 from tests.simulation.node import SimNode
+from tests.simulation.storage import Storage
 from tests.simulation.visitors import Visitor
 from tests.simulation.world import World
 
 Version = Callable[[Row | None], object]
-QUIET_S = 20.0
-CONVERGE_S = 10.0
+QUIET_S = 40.0
+CONVERGE_S = 40.0
 
 
 def tally_of(row: Row | None) -> tuple[int, int] | None:
@@ -42,19 +47,65 @@ def promise(kept: object, broken: str) -> None:
 
 
 class SimCluster:
-    """Some nodes that know each other, and the visitors that press on them."""
+    """Some nodes that know each other, and the visitors that press on them. `with` ends its drives."""
 
-    def __init__(self, seed: int, nodes: int, visitors: int = 0) -> None:
+    def __init__(self, seed: int, nodes: int, visitors: int = 0, *, has_digests: bool = True) -> None:
         self.world = World(seed)
         self.network = Network(self.world)
-        self.nodes = [SimNode(self.world, self.network, f"node{number}") for number in range(1, nodes + 1)]
+        self.storage = Storage(f"simulation-{id(self)}", self.world.random)
+        self.nodes = [
+            SimNode(self.world, self.network, self.storage, f"node{number}") for number in range(1, nodes + 1)
+        ]
         for node in self.nodes:
+            node.has_digests = has_digests
             node.peers = [peer for peer in self.nodes if peer is not node]
         self.visitors = [Visitor(self.world, self.nodes, tabs=2) for _ in range(visitors)]
+        self.resets: dict[str, int] = defaultdict(int)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for node in self.nodes:
+            if node.is_up:
+                node.ledger.close()
+        self.storage.unregister()
 
     def start(self) -> None:
         for node in self.nodes:
             node.start()
+
+    def reset(self, item: str, node: SimNode) -> None:
+        """An operator resets the item on this node; only what is acknowledged must last."""
+
+        def answered(outcome: object, copies: int) -> None:
+            if outcome.refusal is None and copies >= node.engine.wanted_copies:  # type: ignore[attr-defined]
+                self.resets[item] = max(outcome.gen, self.resets[item])  # type: ignore[attr-defined]
+
+        node.wish(Reset(item), answered, object())
+
+    def lose_a_reset(self, item: str, node: SimNode) -> None:
+        """An operator resets the item, a page sees it and presses, and before others know the disk is gone."""
+        visitor = self.world.random.choice(self.visitors)
+        is_lost = False
+
+        def lose() -> None:
+            nonlocal is_lost
+            if node.is_up and not is_lost:
+                is_lost = True
+                node.crash()
+                node.wipe()
+                node.start_later()
+
+        def answered(outcome: object, copies: int) -> None:
+            if outcome.refusal is None and not is_lost:  # type: ignore[attr-defined]
+                visitor.follow_reset(item, outcome.gen)  # type: ignore[attr-defined]
+                self.world.after(self.world.between(0.0, 0.01), lose)
+
+        node.wish(Reset(item), answered, object())
+        self.world.after(2.0, lose)
 
     def cut_off(self, a: SimNode, b: SimNode) -> None:
         """Nothing passes between these two."""
@@ -77,62 +128,130 @@ class SimCluster:
         self.network.heal()
         self.network.push_loss = self.network.push_repeat = 0.0
         for node in self.nodes:
+            node.drive.mend()
+            node.upgrade()
+            node.passes_at_peace = None
             if not node.is_up:
                 node.start()
             elif node.is_frozen:
                 node.thaw()
 
+    # -- the questions
+
     @property
     def is_settled(self) -> bool:
-        """Whether every press was acknowledged and every replica has every head."""
+        """Whether all is acknowledged, every replica has every head, and nothing waits to be removed."""
+        if not all(node.is_up and not node.engine.is_read_only for node in self.nodes):
+            return False
         heads = [node.replica.heads for node in self.nodes]
-        return all(visitor.is_satisfied for visitor in self.visitors) and all(head == heads[0] for head in heads)
+        return (
+            all(visitor.is_satisfied for visitor in self.visitors)
+            and all(head == heads[0] for head in heads)
+            and all(node.has_gone_round for node in self.nodes)
+        )
 
     def assert_no_stall(self, within_s: float = QUIET_S) -> None:
         settled = self.world.run_until(lambda: self.is_settled, within_s=within_s)
         waiting = sum(not visitor.is_satisfied for visitor in self.visitors)
-        promise(settled, f"stalled: {waiting} visitors wait; heads {[len(n.replica.heads) for n in self.nodes]}")
+        up = [node.is_up and not node.engine.is_read_only for node in self.nodes]
+        promise(settled, f"stalled: {waiting} visitors wait; up {up}; heads {self._heads()}")
+
+    def _heads(self) -> list[int]:
+        return [len(node.replica.heads) for node in self.nodes if node.is_up]
 
     def assert_converged(self, version: Version = tally_of) -> None:
-        """All tables are equal, now or when what is still under way (a late repeat, say) has arrived.
+        """All tables are equal, now or when what is still under way (a late repeat, a comparison) has arrived.
 
         What is compared is (gen, n), as in the digest. Whole rows may differ in a life: a row that outlived its
         origin and disk above its head ties with the one that a retry wrote.
         """
+        difference = ""
+
+        def equal() -> bool:
+            nonlocal difference
+            difference = self._difference(version)
+            return not difference
+
         deadline = self.world.now + CONVERGE_S
-        while (difference := self._difference(version)) and self.world.now < deadline:
+        while not equal() and self.world.now < deadline:
             self.world.run_for(0.25)
         promise(not difference, f"diverged: {difference}")
 
     def _difference(self, version: Version) -> str:
         """How the nodes' tables differ, in words; nothing if they do not."""
-        first = self.nodes[0]
-        for node in self.nodes[1:]:
-            keys = first.disk.rows.keys() | node.disk.rows.keys()
-            different = sum(version(first.disk.rows.get(key)) != version(node.disk.rows.get(key)) for key in keys)
-            if different or first.disk.items != node.disk.items:
-                return f"{node.name} differs from {first.name} in {different} rows, or in sums"
+        first, *others = self.nodes
+        if not all(node.is_up for node in self.nodes):
+            return "a node is down"
+        if all(node.ledger.buckets == first.ledger.buckets for node in others) and version is tally_of:
+            return ""
+        rows = first.rows()
+        for node in others:
+            theirs = node.rows()
+            different = [
+                key for key in rows.keys() | theirs.keys() if version(rows.get(key)) != version(theirs.get(key))
+            ]
+            if different or first.items() != node.items():
+                return f"{node.name} differs from {first.name} in {len(different)} rows {different[:2]}, or in sums"
         return ""
 
     def assert_nothing_lost(self) -> None:
-        for visitor in self.visitors:
-            for (item, actor), n in visitor.acknowledged.items():
-                for node in self.nodes:
-                    promise(
-                        node.disk.n(item, actor) >= n,
-                        f"lost: {item} {n} is {node.disk.n(item, actor)} on {node.name}",
-                    )
+        for node in self.nodes:
+            rows, items = node.rows(), node.items()
+            for item, gen in self.resets.items():
+                promise(items[item].gen >= gen, f"lost: a reset of {item} to {gen} on {node.name}")
+            for visitor in self.visitors:
+                for key in visitor.erased:
+                    promise(("", key) in rows, f"lost: an erasure on {node.name}")
+                for key, entry in visitor.all_entries():
+                    gen = items[key[0]].gen if key[0] in items else 0
+                    for acknowledged_gen, n in entry.acknowledged_in.items():
+                        held = rows[key].n if key in rows else 0
+                        is_held = gen > acknowledged_gen or (gen == acknowledged_gen and held >= n)
+                        promise(
+                            is_held, f"lost: {key[0]} {n} of gen {acknowledged_gen}, held {held} on {node.name}"
+                        )
 
     def assert_exact(self) -> None:
-        targets = {key: n for visitor in self.visitors for key, n in visitor.targets.items()}
         for node in self.nodes:
-            held = {key: row.n for key, row in node.disk.rows.items()}
-            promise(held == targets, f"doubled or lost: {node.name}")
-            for item, sums in node.disk.items.items():
-                rows = [row for row in node.disk.rows.values() if row.item == item]
-                promise(sums == sums_of(sums.gen, rows), f"sums of {item} on {node.name}")
-                count = sum(counted(item, n) for key, n in targets.items() if key[0] == item)
-                promise(sums.count == count, f"{item} counts {sums.count} on {node.name}, pressed {count}")
+            rows, items = node.rows(), node.items()
+            least, most = self._bounds({item: sums.gen for item, sums in items.items()})
+            tallies = {key: row.n for key, row in rows.items() if key[0] and key[1]}
+            for key in tallies.keys() | least.keys():
+                n = tallies.get(key, 0)
+                promise(least.get(key, 0) <= n <= most.get(key, 0), f"doubled or lost: {key} is {n} on {node.name}")
+            self._assert_nobody_erased(tallies)
+            for item, sums in items.items():
+                mine = [row for row in rows.values() if row.item == item]
+                promise(sums == sums_of(sums.gen, mine), f"sums of {item} on {node.name}")
+                promise(sums.count == sum(counted(item, row.n) for row in mine), f"count of {item} on {node.name}")
+            buckets = [0] * BUCKETS
+            for item, sums in items.items():
+                buckets[bucket_of(item)] = shifted(buckets[bucket_of(item)], sums.digest)
+            promise(
+                buckets == node.ledger.buckets == node.replica.holdings.buckets.digests, f"buckets of {node.name}"
+            )
+
+    def _bounds(self, gens: dict[str, int]) -> tuple[dict[Key, int], dict[Key, int]]:
+        """The least and the most that every tally may be."""
+        least: dict[Key, int] = defaultdict(int)
+        most: dict[Key, int] = defaultdict(int)
+        for visitor in self.visitors:
+            for key, entry in visitor.all_entries():
+                low, high = entry.bounds(gens.get(key[0], 0))
+                least[key], most[key] = max(low, least[key]), max(high, most[key])
+        return least, most
+
+    def _assert_nobody_erased(self, tallies: dict[Key, int]) -> None:
+        erased = {key for visitor in self.visitors for key in visitor.erased}
+        held = [key for key in tallies if erasure_key(key[1][:VISITOR_LENGTH]) in erased]
+        promise(not held, f"not erased: {len(held)} tallies")
+
+    def assert_no_repairs(self) -> None:
+        """A digest found no row that a head had claimed; but for disks that changed what they held."""
+        seen = self.world.seen
+        if not seen["fault: flipped bits"] and not seen["fault: snapshot put back"]:
+            repairs = seen["row repaired that a head had claimed"]
+            promise(repairs == 0, f"{repairs} rows were claimed by a head and not held")
 
     def assert_all_is_well(self) -> None:
         """Every question, after the faults have ended."""
@@ -140,3 +259,4 @@ class SimCluster:
         self.assert_converged()
         self.assert_nothing_lost()
         self.assert_exact()
+        self.assert_no_repairs()

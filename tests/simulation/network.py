@@ -60,10 +60,10 @@ class Network:
         if not listener.is_up:
             return False
         there, back = Pipe(self, dialer, listener), Pipe(self, listener, dialer)
-        there.link = listener.new_link(back)
-        back.link = dialer.new_link(there)
-        dialer.connected(back.link, listener.name, is_dialer=True)
-        listener.connected(there.link, dialer.name, is_dialer=False)
+        there.link = listener.links.new_link(back)
+        back.link = dialer.links.new_link(there)
+        dialer.links.connected(back.link, listener.name, is_dialer=True)
+        listener.links.connected(there.link, dialer.name, is_dialer=False)
         return True
 
 
@@ -85,11 +85,14 @@ class Pipe:
         if may_drop and world.chance(network.push_loss):
             world.seen["push dropped"] += 1
             return
-        self._frames.append(data)
-        world.after(network.latency(), self.deliver_one)
+        self._queue(data)
         if may_drop and world.chance(network.push_repeat):
             world.seen["push repeated late"] += 1
-            world.after(world.between(0.01, 3.0), lambda: self._arrive(data))
+            world.after(world.between(0.01, 3.0), lambda: self._queue(data))
+
+    def _queue(self, data: bytes) -> None:
+        self._frames.append(data)
+        self.network.world.after(self.network.latency(), self.deliver_one)
 
     def close(self) -> None:
         """Tell the other end, after all that was sent."""
@@ -113,4 +116,4 @@ class Pipe:
 
     def _arrive(self, data: bytes) -> None:
         if self.target.is_up and self.target.run == self.target_run:
-            self.target.take_frame(self.link, data)
+            self.target.links.take_frame(self.link, data)

@@ -1,83 +1,162 @@
-"""A simulated node: the real core in a shell that has a `World` for a clock and a `Disk` for a ledger.
+"""A simulated machine and its node: the real core, the real ledger, a `World` for a clock, a `Drive` for a disk.
 
-It does what `cluster.node`, `cluster.batches` and `cluster.peering` do: one transaction at a time, committed
-after a random while, told after another; events carried out in order; ticks, looks and dialling.
+Its process comes and goes here, and what happens in it by the clock. What a supervisor and an operator would do is
+here too: a process that ended is started again, and a ledger that cannot be opened any more is moved away.
 """
 
-from collections import deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
+from typing import Any
 
-from cluster.core.copies import Copies, Owed
-from cluster.core.events import Asked, Close, Event, Offered, Opened, Send, Settled
-from cluster.core.link import Identity
-from cluster.core.merge import Changes, Offer, Outcome
-from cluster.core.press import Press
-from cluster.core.replica import JOIN_S, Replica
-from cluster.core.ring import Ring
+import apsw
+
+from cluster.core.press import Wish
+from cluster.core.replica import Replica
 from cluster.core.rows import Key, Row
-from cluster.core.wire import End, Rows, encode, pack
-from tests.simulation.disk import Disk
-from tests.simulation.network import CLOSED, Network, Pipe
+from cluster.core.sums import ItemSums
+from cluster.ledger import Ledger
+from cluster.surface import StartError
+from tests.simulation.engine import Reply, SimEngine
+from tests.simulation.links import SimLinks
+from tests.simulation.network import Network
+from tests.simulation.storage import Drive, PowerCutError, Storage
 from tests.simulation.world import World
 
-KEY = b"k" * 32
-RING_ROWS = 40
-Reply = Callable[[Outcome, int], None]
-
-
-class OwedReply(Owed):
-    """An owed answer of the simulation."""
-
-    outcome: Outcome
-    reply: Reply
+DIGEST_S = 3.0
 
 
 class SimNode:
     """One node. `run` grows with every start, so that what an earlier run had scheduled does nothing."""
 
-    def __init__(self, world: World, network: Network, name: str) -> None:
-        self.world, self.network, self.name = world, network, name
-        self.disk = Disk(world.random.randbytes(16))
+    def __init__(self, world: World, network: Network, storage: Storage, name: str) -> None:
+        self.world, self.network, self.storage, self.name = world, network, storage, name
+        self.title = name
+        self.clock_s = world.between(0.0, 1e6)  # every machine's monotonic clock began at another time
+        self.links = SimLinks(self)
+        self.engine = SimEngine(self)
+        self.make_first: Callable[[SimNode], tuple[Any, SimEngine]] | None = None
         self.peers: list[SimNode] = []
-        self.wanted_copies = 1
+        self.ledger: Ledger
+        self.has_digests = True
         self.run = 0
         self.is_up = False
         self.is_frozen = False
+        self.passes_at_peace: int | None = None
         self._held_back: list[Callable[[], None]] = []
-        self._links = 0
+        storage.drives[name] = Drive(storage.random)
+
+    @property
+    def drive(self) -> Drive:
+        return self.storage.drives[self.name]
+
+    @drive.setter
+    def drive(self, drive: Drive) -> None:
+        assert not self.is_up, "a drive is put in while the machine is off"
+        self.storage.drives[self.name] = drive
+
+    @property
+    def now(self) -> float:
+        return self.world.now + self.clock_s
+
+    @property
+    def replica(self) -> Replica:
+        return self.engine.replica
+
+    @property
+    def origin(self) -> bytes:
+        return self.engine.origin
+
+    def wish(self, wish: Wish, reply: Reply, owner: Hashable) -> None:
+        """What `Engine.press`, `reset` and `erase` do; the reply gets the outcome and the copies, once or twice."""
+        self.engine.wish(wish, reply, owner)
 
     # -- operator and fate
 
     def start(self, origin: bytes | None = None) -> None:
-        """Start on what the disk holds, as a new origin (R1) unless a test says which."""
+        """Start on what the drive holds, as a new origin (R1) unless a test says which."""
+        if not self._open_ledger():
+            return
         self.run += 1
         self.is_up, self.is_frozen = True, False
-        self.origin = origin or self.world.random.randbytes(16)
-        self.pipes: dict[int, Pipe] = {}
-        self.dialled: dict[int, str] = {}
-        self.copies = Copies(self.disk.id)
-        identity = Identity(name=self.name, ledger=self.disk.id, origin=self.origin)
-        self.replica = Replica(identity, [KEY], self.disk.heads, floor=self.disk.floor(), copies=self.copies)
-        self.replica.ring = Ring(self.disk.floor(), RING_ROWS)
-        self._offers: deque[tuple[Offer, Reply | None, Hashable]] = deque()
-        self._is_committing = False
-        self._under_way: list[Offer] = []
-        self._flush_wanted = False
         self._held_back = []
-        self._every(lambda: 0.5, self._beat)
-        self._every(lambda: self.world.between(1.0, 2.0), self._look)
+        self.links.begin()
+        self.engine.begin(origin or self.world.random.randbytes(16))
+        self._every(lambda: 0.5, self.links.tick)
+        self._every(lambda: self.world.between(1.0, 2.0), self.links.look)
+        if self.has_digests:
+            self._every(lambda: DIGEST_S, self.links.tell_digest)
+        if self.make_first is None:
+            self._every(lambda: 0.02 if self.ledger.round.is_wanted else 0.25, self.engine.go_round)
         for peer in self.peers:
-            self._every(lambda: self.world.between(0.05, 1.0), lambda peer=peer: self._dial(peer))
+            self._every(lambda: self.world.between(0.05, 1.0), lambda peer=peer: self.links.dial(peer))
+
+    def _open_ledger(self) -> bool:
+        try:
+            if self.make_first is not None:
+                self.ledger, self.engine = self.make_first(self)
+                return True
+            self.ledger, self.engine = self.storage.open(self.name), SimEngine(self)
+        except (PowerCutError, apsw.Error):
+            self.start_later()
+            return False
+        except StartError as error:
+            self.world.seen[f"refused to start: {'structure' if 'backup' in str(error) else 'drive'}"] += 1
+            if "backup" in str(error):
+                self.wipe()
+            self.start_later()
+            return False
+        self.world.seen["rows put aside"] += self.ledger.quarantined
+        return True
+
+    def floor(self) -> dict[bytes, int]:
+        """Where the ring of a new run begins."""
+        heads, seqs = self.ledger.heads, self.ledger.seqs
+        return {origin: max(heads.get(origin, 0), seqs.get(origin, 0)) for origin in heads | seqs}
 
     def crash(self) -> None:
         """The process is gone, with all that was not committed; of a commit under way nothing is known."""
+        self.engine.finish()
+        self.drive.let_go()
+        self.end()
+
+    def upgrade(self) -> None:
+        """Put today's program in the place of the first version's, on the same drive."""
+        if self.make_first is not None:
+            self.world.seen["upgraded"] += 1
+            self.make_first = None
+            if self.is_up:
+                self.stop()
+                self.start()
+
+    def stop(self) -> None:
+        """SIGTERM: the ledger is closed, and all of it stands in the main file."""
+        self.ledger.close()
+        self.drive.let_go()
+        self.end()
+
+    def cut_power(self) -> None:
+        """The machine is off: what was not synced may be gone."""
+        self.drive.cut_power()
+        self.end()
+
+    def exit(self, why: str) -> None:
+        """The process ends by itself; its supervisor starts it again."""
+        self.world.seen[f"exit: {why}"] += 1
+        self.drive.let_go()
+        self.end()
+        self.start_later()
+
+    def end(self) -> None:
         self.is_up = False
         self.run += 1
-        if self._under_way and self.world.chance(0.5):
-            self.disk.commit(self._under_way, self.origin, {})
-            self.world.seen["committed, then killed before anyone was told"] += 1
-        for pipe in list(self.pipes.values()):
-            pipe.close()
+        self.ledger.close()
+        self.links.end()
+
+    def start_later(self) -> None:
+        def start() -> None:
+            if not self.is_up:
+                self.start()
+
+        self.world.after(self.world.between(0.05, 6.0), start)
 
     def freeze(self) -> None:
         """The process stops; what comes waits."""
@@ -90,9 +169,8 @@ class SimNode:
             do()
 
     def wipe(self) -> None:
-        """The disk is gone; a new one is empty and has a new ledger id."""
-        assert not self.is_up
-        self.disk = Disk(self.world.random.randbytes(16))
+        """The drive is gone; a new one is empty, and its ledger will have a new id."""
+        self.drive = Drive(self.storage.random)
 
     # -- scheduling that ends with the run
 
@@ -101,13 +179,17 @@ class SimNode:
 
         def unless_frozen() -> None:
             if self.is_frozen:
-                self._held_back.append(unless_frozen)
+                self.hold_back(unless_frozen)
             else:
                 do()
 
-        self._in_this_run(delay_s, unless_frozen)
+        self.in_this_run(delay_s, unless_frozen)
 
-    def _in_this_run(self, delay_s: float, do: Callable[[], None]) -> None:
+    def hold_back(self, do: Callable[[], None]) -> None:
+        """Do this at the thaw."""
+        self._held_back.append(do)
+
+    def in_this_run(self, delay_s: float, do: Callable[[], None]) -> None:
         run = self.run
         self.world.after(delay_s, lambda: do() if self.is_up and self.run == run else None)
 
@@ -118,171 +200,31 @@ class SimNode:
 
         self.later(interval(), again)
 
-    # -- presses
+    @property
+    def has_gone_round(self) -> bool:
+        """Whether every row was looked at since peace began, and nothing waits to be removed."""
+        passes = self.ledger.round.passes
+        if self.passes_at_peace is None or self.passes_at_peace > passes:
+            self.passes_at_peace = passes
+        return passes > self.passes_at_peace + 1 and not self.ledger.round.is_wanted
 
-    def press(self, press: Press, reply: Reply, owner: Hashable) -> None:
-        """What `Engine.press` does; the reply gets the outcome and the number of copies, once or twice."""
-        self._offers.append((press, reply, owner))
-        self._commit_soon()
+    # -- what the questions at the end of a life look at
 
-    def _commit_soon(self) -> None:
-        if self._is_committing or not self._offers:
-            return
-        taken = list(self._offers)
-        self._offers.clear()
-        self._is_committing = True
-        self._under_way = [offer for offer, _, _ in taken]
-        delay = self.world.between(0.0002, 0.02)
-        if self.world.chance(0.02):
-            delay += self.world.between(0.1, 1.0)
-        self._in_this_run(delay, lambda: self._commit(taken))
+    def rows(self) -> dict[Key, Row]:
+        """All rows of their items' generations."""
+        items = [item for _, item, _ in self.ledger._table.all_items()]
+        return {row.key: row for item in items for row in self.ledger.rows_of(item, b"", b"", 1 << 30)}
 
-    def _commit(self, taken: Sequence[tuple[Offer, Reply | None, Hashable]]) -> None:
-        """The writer thread's COMMIT; the loop hears of it later, or never."""
-        changes = self.disk.commit(self._under_way, self.origin, {})
-        self._under_way = []
-        self.later(self.world.between(0.0, 0.005), lambda: self._committed(taken, changes))
+    def items(self) -> dict[str, ItemSums]:
+        return {item: self.ledger.sums(item) for _, item, _ in self.ledger._table.all_items()}
 
-    def _committed(self, taken: Sequence[tuple[Offer, Reply | None, Hashable]], changes: Changes) -> None:
-        self._is_committing = False
-        self.replica.committed(changes, self.world.now)
-        self._note(changes)
-        outcomes = iter(changes.outcomes)
-        for offer, reply, owner in taken:
-            if isinstance(offer, Press):
-                assert reply is not None
-                self._answer(offer, next(outcomes), reply, owner)
-        self.carry_out()
-        self._commit_soon()
+    def n(self, item: str, actor: bytes) -> int:
+        return self.ledger.read([], [(item, actor)]).tallies[item, actor].n
 
-    def _note(self, changes: Changes) -> None:
-        seen = self.world.seen
-        seen["gap in a range"] += len(changes.gaps)
-        seen["adopted a pull"] += changes.adopted
-        seen["own row the table did not keep"] += sum(
-            changes.rows.get(key) is not row for key, row in changes.own.items()
-        )
-        heads = self.replica.heads
-        seen["row above its head"] += sum(row.seq > heads.get(row.origin, 0) for row in changes.rows.values())
+    def gen(self, item: str) -> int:
+        return self.ledger.read([item], []).items[item].gen
 
-    def _answer(self, press: Press, outcome: Outcome, reply: Reply, owner: Hashable) -> None:
-        if outcome.refusal is not None:
-            reply(outcome, 0)
-            return
-        copies = self.copies.count(outcome.origin, outcome.seq)
-        if outcome.origin != self.origin and copies < self.wanted_copies:
-            self.world.seen["no-op waits for another's row"] += 1
-        if copies < self.wanted_copies:
-            key: Key = (press.item, press.actor)
-            self.copies.owe(OwedReply(owner, key, outcome.origin, outcome.seq, self.wanted_copies, outcome, reply))
-        reply(outcome, copies)
-
-    # -- links
-
-    def new_link(self, pipe: Pipe) -> int:
-        self._links += 1
-        self.pipes[self._links] = pipe
-        return self._links
-
-    def connected(self, link: int, peer: str, *, is_dialer: bool) -> None:
-        if is_dialer:
-            self.dialled[link] = peer
-        nonce = self.world.random.randbytes(32)
-        self.replica.open_link(link, is_dialer=is_dialer, nonce=nonce, now=self.world.now)
-        self.carry_out()
-
-    def take_frame(self, link: int, data: bytes) -> None:
-        if self.is_frozen:
-            self._held_back.append(lambda: self.take_frame(link, data))
-        elif data == CLOSED:
-            self.replica.close_link(link)
-            self._disconnect(link)
-        elif link in self.pipes:
-            self.replica.receive(link, data, self.world.now)
-            self.carry_out()
-
-    def _disconnect(self, link: int) -> None:
-        pipe = self.pipes.pop(link, None)
-        self.dialled.pop(link, None)
-        if pipe is not None:
-            pipe.close()
-
-    def break_link(self, link: int) -> None:
-        """The connection breaks, for both ends if the news can travel."""
-        self.replica.close_link(link)
-        self._disconnect(link)
-
-    def _dial(self, peer: "SimNode") -> None:
-        if peer.name not in self.dialled.values() and not self._is_linked(peer):
-            self.network.connect(self, peer)
-
-    def _is_linked(self, peer: "SimNode") -> bool:
-        return any(session.peer.name == peer.name for session in self.replica.open_sessions().values())
-
-    # -- what the replica wants done
-
-    def carry_out(self) -> None:
-        while events := self.replica.events:
-            self.replica.events = []
-            for event in events:
-                self._do(event)
-        if self.replica.has_joined and not self._flush_wanted:
-            self._flush_wanted = True
-            self.later(JOIN_S, self._flush)
-
-    def _do(self, event: Event) -> None:
-        if isinstance(event, Send):
-            if (pipe := self.pipes.get(event.link)) is not None:
-                pipe.send(event.data, may_drop=event.may_drop)
-        elif isinstance(event, Offered):
-            self._offers.append((event.offer, None, None))
-            self._commit_soon()
-        elif isinstance(event, Close):
-            self.world.seen[f"closed a link: {event.code}"] += 1
-            self._disconnect(event.link)
-        elif isinstance(event, Asked):
-            self._answer_pull(event)
-        elif isinstance(event, Settled):
-            assert isinstance(event.owed, OwedReply)
-            event.owed.reply(event.owed.outcome, event.copies)
-        else:
-            assert isinstance(event, Opened)
-
-    def _answer_pull(self, asked: Asked) -> None:
-        if asked.rows is None:
-            self.world.seen["pull answered by a scan"] += 1
-            self._send_scan_page(asked, ("", b""))
-            return
-        self.world.seen["pull answered from the ring"] += 1
-        self._send_rows(asked, list(asked.rows))
-        self._send_end(asked)
-
-    def _send_rows(self, asked: Asked, rows: list[Row]) -> None:
-        if (pipe := self.pipes.get(asked.link)) is not None:
-            pipe.send(encode(Rows(asked.id, pack(rows))), may_drop=False)
-
-    def _send_end(self, asked: Asked) -> None:
-        if (pipe := self.pipes.get(asked.link)) is not None:
-            pipe.send(encode(End(asked.id, asked.heads)), may_drop=False)
-
-    def _send_scan_page(self, asked: Asked, after: Key) -> None:
-        rows, cursor = self.disk.scan(after, asked.base)
-        self._send_rows(asked, rows)
-        if cursor is None:
-            self._send_end(asked)
-        else:
-            self.later(self.world.between(0.0005, 0.03), lambda: self._send_scan_page(asked, cursor))
-
-    # -- time
-
-    def _flush(self) -> None:
-        self._flush_wanted = False
-        self._beat()
-
-    def _beat(self) -> None:
-        self.replica.tick(self.world.now)
-        self.carry_out()
-
-    def _look(self) -> None:
-        self.replica.look(self.world.now, self.world.random.random())
-        self.carry_out()
+    def holds(self, key: Key, gen: int, n: int) -> bool:
+        """Whether this tally, or what takes its place, is in the table."""
+        tally = self.ledger.read([], [key]).tallies[key]
+        return tally.gen > gen or (tally.gen == gen and tally.n >= n)

@@ -6,9 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.parse import quote
 
 import aiohttp
+from yarl import URL
 
+from tests.support.browser import Message
 from tests.support.node import READY_WITHIN_S, Node
 from tests.support.place import LOOPBACK, Place
 from tests.support.waiting import wait_for
@@ -26,6 +29,7 @@ class Cluster:
         """
         self.folder = folder
         self.secret = secrets.token_hex(32)
+        self.admin_token = secrets.token_hex(16)
         self.nodes: list[Node] = []
         self._settings = settings
         self._place_of = place_of
@@ -100,6 +104,22 @@ class Cluster:
 
         await wait_for(equal, within_s, lambda: f"{item} to be {count} everywhere, nodes show {seen}")
 
+    async def reset(self, item: str, on: Node | None = None) -> Message:
+        """Begin the item's next generation, as an operator does."""
+        path = f"/api/admin/items/{quote(item, safe='')}/reset"
+        return await self._ask("POST", on or self.answering()[0], path, self.admin_token)
+
+    async def erase(self, token: str, on: Node | None = None) -> Message:
+        """Forget the visitor who has this token, as it asks for."""
+        return await self._ask("DELETE", on or self.answering()[0], "/api/visitor", token)
+
+    async def _ask(self, method: str, node: Node, path: str, token: str) -> Message:
+        url = URL(node.address + path, encoded=True)
+        headers = {"Authorization": f"Bearer {token}"}
+        async with self.session.request(method, url, headers=headers) as answer:
+            assert answer.status == 200, await answer.text()
+            return dict(await answer.json())
+
     def answering(self) -> list[Node]:
         """The nodes that run and are not frozen."""
         return [node for node in self.nodes if node.is_running and not node.is_frozen]
@@ -117,6 +137,6 @@ class Cluster:
         name = f"node{len(self.nodes) + 1}"
         place = self._place_of(name)
         node = Node(name, self.folder, secret=self.secret, session=self.session, place=place)
-        node.settings |= self._settings
+        node.settings |= {"LIKE_ADMIN_TOKEN": self.admin_token, **self._settings}
         self.nodes.append(node)
         return node

@@ -26,6 +26,8 @@ class FakeCluster:
         self.gens: Counter[str] = Counter()
         self.mistakes: list[str] = []
         self.known_tokens: set[str] = set()
+        self.erased: set[str] = set()
+        self.admin_token = ""
         self._tokens = 0
 
     async def start(self, count: int = 1) -> "FakeNode":
@@ -55,6 +57,11 @@ class FakeCluster:
         self.gens[item] += 1
         self.tallies = {owner: n for owner, n in self.tallies.items() if owner[0] != item}
 
+    def erase(self, token: str) -> None:
+        self.known_tokens.discard(token)
+        self.erased.add(token)
+        self.tallies = {owner: n for owner, n in self.tallies.items() if owner[1] != token}
+
 
 class FakeNode:
     """One node. `before_press` may return a frame to answer instead of taking the press."""
@@ -74,12 +81,18 @@ class FakeNode:
         self.grants: Iterator[int] = iter(())
         self.before_press: Callable[[Frame], Frame | None] = lambda frame: None
         self.nodes_answer: Callable[[], Any] = self._nodes
+        # Of the next resets and erasures: done, but the answer does not arrive; and how many copies they find.
+        self.lost_answers = 0
+        self.copies: Iterator[int] = iter(())
         self._sockets: list[tuple[web.WebSocketResponse, dict[str, Any]]] = []
 
     async def start(self) -> None:
         app = web.Application()
         app.router.add_get("/live", self._live)
         app.router.add_get("/api/nodes", self._nodes_request)
+        app.router.add_get("/api/items/{item}", self._item_request)
+        app.router.add_post("/api/admin/items/{item}/reset", self._reset_request)
+        app.router.add_delete("/api/visitor", self._erase_request)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
         port = int(self.address.rpartition(":")[2]) if self.address else 0
@@ -117,6 +130,45 @@ class FakeNode:
 
     async def _nodes_request(self, request: web.Request) -> web.Response:
         return web.json_response(self.nodes_answer())
+
+    async def _item_request(self, request: web.Request) -> web.Response:
+        item = request.match_info["item"]
+        return web.json_response({"item": item, "gen": self.cluster.gens[item], "count": self.cluster.count(item)})
+
+    async def _reset_request(self, request: web.Request) -> web.Response:
+        item, gen = request.match_info["item"], (await request.json())["gen"]
+        if not self.cluster.admin_token:
+            return web.json_response({"detail": "Not Found"}, status=404)
+        if request.headers["Authorization"] != f"Bearer {self.cluster.admin_token}":
+            return web.json_response({"code": "bad_admin_token", "detail": "not the admin token"}, status=401)
+        if gen != (known := self.cluster.gens[item]):
+            return web.json_response({"code": "other_gen", "detail": "another", "gen": known}, status=409)
+        self.cluster.reset(item)
+        await self._tell_counts(item)
+        return self._done({"type": "reset", "item": item, "gen": gen + 1, "count": 0})
+
+    async def _erase_request(self, request: web.Request) -> web.Response:
+        token = request.headers["Authorization"].removeprefix("Bearer ")
+        if token not in self.cluster.known_tokens | self.cluster.erased:
+            return web.json_response({"code": "bad_token", "detail": "unknown visitor"}, status=401)
+        self.cluster.erase(token)
+        for node in self.cluster.nodes:
+            await node.begin_afresh(token)
+        return self._done({"type": "erased"})
+
+    def _done(self, answer: Frame) -> web.Response:
+        if self.lost_answers:
+            self.lost_answers -= 1
+            return web.json_response({"code": "unanswered", "detail": "no answer", "retry_after": 0.1}, status=503)
+        return web.json_response({**answer, "copies": next(self.copies, self.wanted), "wanted": self.wanted})
+
+    async def begin_afresh(self, token: str) -> None:
+        """Every connection of this visitor hears that it was erased."""
+        for socket, who in list(self._sockets):
+            if who["visitor"] == token:
+                who |= {"visitor": "", "tab": ""}
+                await self._send(socket, {"type": "error", "code": "bad_token", "message": "", "erased": True})
+                await self._send(socket, {"type": "hello", "node": self.name, "token": self.cluster.new_token()})
 
     async def _live(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse(autoping=False)

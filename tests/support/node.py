@@ -98,6 +98,10 @@ class Node:
         """SIGKILL: nothing is flushed, nobody is told."""
         await self._ended_by(signal.SIGKILL)
 
+    def send_signal(self, number: signal.Signals) -> None:
+        """For a node that a test has taught what to do at it."""
+        self._running().signal(number)
+
     def freeze(self) -> None:
         """SIGSTOP: its sockets stay open and its kernel still accepts connections, but nobody answers."""
         self._running().signal(signal.SIGSTOP)

@@ -9,10 +9,11 @@ from typing import Any
 
 import msgspec
 
-from cluster.core.items import counted
+from cluster.core.items import counted, erasure_key
 from cluster.surface import Answer, Changed, ItemState, NodeStatus, Press, Snapshot, Tally
 
 Reply = Callable[[Answer], None]
+Wish = Press | tuple[str, str | bytes]
 
 
 class FakeEngine:
@@ -20,8 +21,10 @@ class FakeEngine:
         self.budget = budget
         self.table: dict[tuple[str, bytes], Tally] = {}
         self.gens: dict[str, int] = {}
+        self.erased: set[bytes] = set()
         self.wanted = 0
         self.is_holding = False
+        self.is_hanging = False
         self.is_read_only = False
         self.has_links = True
         self.state = "ready"
@@ -33,8 +36,9 @@ class FakeEngine:
         self.failed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.ready = asyncio.Event()
         self.ready.set()
-        self._queue: list[tuple[Press, Reply, Hashable]] = []
-        self._owed: dict[tuple[Hashable, str, bytes], tuple[Reply, Answer]] = {}
+        self._hung: list[Callable[[], None]] = []
+        self._queue: list[tuple[Wish, Reply, Hashable]] = []
+        self._owed: dict[tuple[Hashable, Hashable], tuple[Reply, Answer]] = {}
         self._subscribers: list[Callable[[Changed], None]] = []
 
     async def start(self) -> None:
@@ -70,7 +74,19 @@ class FakeEngine:
 
     def press(self, press: Press, reply: Reply, owner: Hashable) -> None:
         self.presses.append(press)
-        self._queue.append((press, reply, owner))
+        self._wish(press, reply, owner)
+
+    def reset(self, item: str, reply: Reply, owner: Hashable) -> None:
+        self._wish(("reset", item), reply, owner)
+
+    def erase(self, visitor: bytes, reply: Reply, owner: Hashable) -> None:
+        self._wish(("erase", visitor), reply, owner)
+
+    def is_erased(self, visitor: bytes) -> bool:
+        return visitor in self.erased
+
+    def _wish(self, wish: Wish, reply: Reply, owner: Hashable) -> None:
+        self._queue.append((wish, reply, owner))
         if not self.is_holding:
             asyncio.get_running_loop().call_soon(self.commit)
 
@@ -81,18 +97,31 @@ class FakeEngine:
             held = {key: self.table.get(key, Tally()) for key in tallies}
             deliver(Snapshot({item: self.item(item) for item in items}, held))
 
-        asyncio.get_running_loop().call_soon(between_commits)
+        if self.is_hanging:
+            self._hung.append(between_commits)
+        else:
+            asyncio.get_running_loop().call_soon(between_commits)
+
+    def recover(self) -> None:
+        """The ledger answers again, and what it was asked meanwhile."""
+        self.is_hanging = False
+        hung, self._hung = self._hung, []
+        for answer in hung:
+            answer()
 
     def commit(self) -> None:
         """What was queued, in one commit: first the change is told, then the answers."""
         queue, self._queue = self._queue, []
         changed = Changed({}, {})
-        answers = [(reply, owner, press, self._take(press, changed)) for press, reply, owner in queue]
+        answers = []
+        for wish, reply, owner in queue:
+            taken, changed = self._do(wish, changed)
+            answers.append((reply, owner, wish, taken))
         self.tell(changed)
-        for reply, owner, press, taken in answers:
-            answer = msgspec.structs.replace(taken, count=self.item(press.item).count)
+        for reply, owner, wish, taken in answers:
+            answer = msgspec.structs.replace(taken, count=self.item(taken.item).count)
             if not answer.is_last:
-                self._owed[owner, press.item, press.actor] = (reply, answer)
+                self._owed[owner, _subject_of(wish)] = (reply, answer)
             reply(answer)
 
     def make_copies(self) -> None:
@@ -101,9 +130,14 @@ class FakeEngine:
         for reply, answer in owed.values():
             reply(msgspec.structs.replace(answer, copies=self.wanted))
 
-    def reset(self, item: str) -> None:
+    def put_reset(self, item: str) -> None:
+        """A peer's reset, committed here."""
         self.gens[item] = self.gens.get(item, 0) + 1
         self.tell(Changed({item: self.item(item)}, {}))
+
+    def put_erasure(self, visitor: bytes) -> None:
+        """A peer's erasure, committed here."""
+        self.tell(self._forget_presses(visitor))
 
     def put(self, item: str, actor: bytes, n: int) -> None:
         """A peer's row, committed here."""
@@ -118,6 +152,33 @@ class FakeEngine:
         gen = self.gens.get(item, 0)
         own = [tally.n for (name, _), tally in self.table.items() if name == item and tally.gen == gen]
         return ItemState(gen, sum(counted(item, n) for n in own))
+
+    def _do(self, wish: Wish, changed: Changed) -> tuple[Answer, Changed]:
+        """What becomes of a wish, and of what the commit changes."""
+        match wish:
+            case Press():
+                return self._take(wish, changed), changed
+            case "reset", str(item):
+                self.gens[item] = self.gens.get(item, 0) + (not self.is_read_only)
+                changed.items[item] = self.item(item)
+                return self._answer(item, self.gens[item], 0), changed
+            case "erase", bytes(visitor):
+                gone = Changed({}, {}) if self.is_read_only else self._forget_presses(visitor)
+                changed = Changed(changed.items | gone.items, changed.tallies, changed.erased | gone.erased)
+                return self._answer("", 0, 1), changed
+        raise AssertionError(wish)
+
+    def _answer(self, item: str, gen: int, n: int) -> Answer:
+        if self.is_read_only:
+            return Answer(item, 0, 0, 0, 0, 0, "read_only")
+        return Answer(item, gen, n, 0, 0, self.wanted)
+
+    def _forget_presses(self, visitor: bytes) -> Changed:
+        gone = [key for key in self.table if key[1].startswith(visitor)]
+        for key in gone:
+            del self.table[key]
+        self.erased.add(visitor)
+        return Changed({item: self.item(item) for item, _ in gone}, {}, frozenset({erasure_key(visitor)}))
 
     def _take(self, press: Press, changed: Changed) -> Answer:
         gen = self.gens.get(press.item, 0)
@@ -138,6 +199,8 @@ class FakeEngine:
     def _refusal(self, press: Press, gen: int) -> Any:
         if self.is_read_only:
             return "read_only"
+        if press.actor[:10] in self.erased:
+            return "erased"
         if press.gen is None or press.gen == gen:
             return None
         return "reset" if press.gen < gen else "behind"
@@ -151,6 +214,11 @@ class FakeEngine:
         granted = min(allowed, presses) if not is_once else presses * (allowed > 0)
         self.budget.spend(visitor, min(granted, 1) if is_once else granted)
         return int(granted)
+
+
+def _subject_of(wish: Wish) -> Hashable:
+    """What the newest wish of an owner is owed its second answer for."""
+    return (wish.item, wish.actor) if isinstance(wish, Press) else wish
 
 
 class FakeOutlet:

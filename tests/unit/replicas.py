@@ -1,9 +1,22 @@
 """Replicas connected by hand: a test carries the frames, and may hold them, drop them or say them twice."""
 
 from cluster.core.copies import Copies, Owed
-from cluster.core.events import Asked, Close, Learned, Offered, Opened, Send, Settled
+from cluster.core.events import (
+    Asked,
+    Close,
+    Compared,
+    Differs,
+    Fenced,
+    Learned,
+    Offered,
+    Opened,
+    Send,
+    Settled,
+    Wanted,
+)
+from cluster.core.holdings import Holdings
 from cluster.core.link import Identity
-from cluster.core.merge import Changes, Offer
+from cluster.core.offers import Changes, Offer
 from cluster.core.press import Press
 from cluster.core.replica import Replica
 from cluster.core.rows import Row
@@ -25,6 +38,8 @@ class Side:
         self.opened: list[Opened] = []
         self.learned: list[str] = []
         self.settled: list[tuple[Owed, int]] = []
+        self.fenced: list[str] = []
+        self.comparing: list[Differs | Compared | Wanted] = []
         self.out: dict[int, list[Send]] = {}
         self.offers: list[Offer] = []
         self.is_holding_offers = False
@@ -34,7 +49,8 @@ class Side:
         """A run with what the table holds."""
         identity = Identity(name=self.origin[:1].decode(), ledger=self.ledger, origin=self.origin)
         heads = self.table.heads
-        self.replica = Replica(identity, [KEY], heads, floor=heads, copies=Copies(self.ledger))
+        holdings = Holdings(heads, floor=heads, buckets=self.table.buckets)
+        self.replica = Replica(identity, [KEY], holdings, copies=Copies(self.ledger))
 
     def press(self, n: int, *, item: str = HOME, who: int = 1) -> Changes:
         return self.commit(Press(item, actor(who), None, n))
@@ -73,6 +89,10 @@ class Side:
             self.learned += event.addresses
         elif isinstance(event, Settled):
             self.settled.append((event.owed, event.copies))
+        elif isinstance(event, Fenced):
+            self.fenced.append(event.reason)
+        elif isinstance(event, Differs | Compared | Wanted):
+            self.comparing.append(event)
 
     def _answer(self, asked: Asked) -> None:
         rows = asked.rows

@@ -8,9 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from hypothesis import strategies as st
 
-from cluster.core.merge import Adoption, Changes, Held, ItemSums, Offer, Outcome, Page, Range, keys_of, merge
+from cluster.core.items import erasure_key
+from cluster.core.merge import merge
+from cluster.core.offers import Adoption, Changes, Held, Offer, Outcome, Page, Range, keys_of
 from cluster.core.press import Press
 from cluster.core.rows import Key, Row
+from cluster.core.sums import BUCKETS, ItemSums, shifted
+from cluster.core.sweep import sweep
 
 HOME = "tap:home"
 POST = "once:post"
@@ -33,6 +37,16 @@ def row(n: int, seq: int = 1, *, item: str = HOME, who: int = 1, gen: int = 0, o
     return Row(item, actor(who), gen, n, origin, seq)
 
 
+def header(gen: int, seq: int = 1, *, item: str = HOME, origin: bytes = THERE) -> Row:
+    """The row that says that this item was reset."""
+    return Row(item, b"", gen, 0, origin, seq)
+
+
+def erasure(who: int = 1, seq: int = 1, *, origin: bytes = THERE) -> Row:
+    """The row that says that this visitor was erased."""
+    return Row("", erasure_key(visitor(who)), 0, 1, origin, seq)
+
+
 def press(n: int | None = None, *, item: str = HOME, who: int = 1, tab: int = 0, gen: int | None = None) -> Press:
     return Press(item, actor(who, tab), gen, n)
 
@@ -45,18 +59,35 @@ class Table:
         self.rows: dict[Key, Row] = {}
         self.items: dict[str, ItemSums] = {}
         self.heads: dict[bytes, int] = {}
+        self.erased: set[bytes] = set()
+        self.buckets = [0] * BUCKETS
 
     def commit(self, *offers: Offer, allowances: Mapping[bytes, int] | None = None) -> Changes:
         keys = keys_of(offers)
         held = Held(
             {key: self.rows[key] for key in keys if key in self.rows},
             {item: self.items[item] for item, _ in keys if item in self.items},
+            self.erased,
         )
         changes = merge(held, offers, self.heads, origin=self.origin, allowances=allowances or {})
         self.rows.update(changes.rows)
-        self.items.update(changes.items)
         self.heads.update(changes.heads)
+        self.erased |= changes.erased
+        self.note_sums(changes)
         return changes
+
+    def note_sums(self, changes: Changes) -> None:
+        self.items.update(changes.items)
+        for bucket, by in changes.buckets.items():
+            self.buckets[bucket] = shifted(self.buckets[bucket], by)
+
+    def sweep(self) -> None:
+        """Remove what counts no more."""
+        for item, sums in list(self.items.items()):
+            changes = sweep(item, sums, [each for each in self.rows.values() if each.item == item], self.erased)
+            for key in changes.removed:
+                del self.rows[key]
+            self.note_sums(changes)
 
     def press(self, *presses: Press) -> list[Outcome]:
         return self.commit(*presses).outcomes
@@ -80,9 +111,15 @@ class Table:
         gen = self.items.get(item, ItemSums()).gen
         return [each for each in self.rows.values() if each.item == item and each.gen == gen]
 
-    def state(self) -> tuple[dict[str, ItemSums], list[Row]]:
-        """What replicas that saw the same rows must agree on."""
-        return self.items, sorted((r for item in self.items for r in self.current_rows(item)), key=lambda r: r.key)
+    def state(self) -> tuple[dict[str, ItemSums], list[Row], set[tuple[Key, int]]]:
+        """What replicas that saw the same rows must agree on; of headers, which each may write, their gen.
+
+        An item of which nothing is left is as good as one that was never heard of.
+        """
+        items = {item: sums for item, sums in self.items.items() if sums != ItemSums()}
+        rows = sorted((row for item in items for row in self.current_rows(item)), key=lambda row: row.key)
+        tallies = [row for row in rows if row.actor]
+        return items, tallies, {(row.key, row.gen) for row in rows if not row.actor}
 
 
 def rows_of_few_keys() -> st.SearchStrategy[Row]:

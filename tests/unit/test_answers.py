@@ -7,7 +7,7 @@ import pytest
 from cluster.answers import Answers
 from cluster.batches import Entry
 from cluster.core.copies import Copies
-from cluster.core.merge import Outcome, Page
+from cluster.core.offers import Outcome, Page
 from cluster.core.press import Press
 from cluster.surface import Answer
 from tests.unit.tables import HERE, press

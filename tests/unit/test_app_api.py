@@ -139,7 +139,7 @@ async def test_a_tally_out_of_range(site: Site, item: str, n: int) -> None:
 
 
 async def test_reset_behind_and_read_only_are_told_with_the_nodes_generation(site: Site) -> None:
-    site.engine.reset("tap:a")
+    site.engine.put_reset("tap:a")
     reset = await problem_of(await press(site, "tap:a", {"n": 5, "gen": 0}), 409)
     assert (reset["code"], reset["gen"], reset["n"]) == ("reset", 1, 0)
     answer = await press(site, "tap:a", {"n": 5, "gen": 2})

@@ -1,11 +1,14 @@
 """The hub: one encoding per item, one write per watcher, the newest count only, and slow watchers."""
 
+import secrets
+
 import pytest
 
 from app import hub as hub_module
 from app import wire
 from app.hub import SLOW_BYTES, SLOW_S, Hub, Watcher
 from app.metrics import Metrics
+from cluster.core.items import erasure_key
 from cluster.surface import Changed, ItemState, Tally
 from tests.unit.fakes import FakeClock, FakeOutlet
 
@@ -19,12 +22,13 @@ class Hall:
     def __init__(self) -> None:
         self.clock = FakeClock()
         self.reported: list[int] = []
+        self.erased: list[bytes] = []
         self.metrics = Metrics()
         self.hub = Hub(self.metrics, self.clock, self.reported.append)
 
     def watcher(self, *items: str, visitor: bytes = VISITOR) -> tuple[Watcher, FakeOutlet]:
         outlet = FakeOutlet()
-        watcher = Watcher(outlet, visitor)
+        watcher = Watcher(outlet, visitor, lambda: self.erased.append(visitor))
         self.hub.add(watcher)
         self.hub.watch(watcher, items)
         self.hub.learn({item: ItemState() for item in items})
@@ -97,7 +101,7 @@ async def test_an_unwatched_item_is_forgotten(hall: Hall) -> None:
 
 
 async def test_a_later_change_wins_over_an_earlier_snapshot(hall: Hall) -> None:
-    watcher, outlet = Watcher(FakeOutlet(), VISITOR), None
+    watcher, outlet = Watcher(FakeOutlet(), VISITOR, lambda: None), None
     outlet = watcher.outlet
     hall.hub.add(watcher)
     hall.hub.watch(watcher, ["tap:a"])
@@ -195,6 +199,37 @@ async def test_a_tally_of_the_new_generation_wins_over_the_reset(hall: Hall) -> 
     hall.hub.on_changed(Changed({"once:a": ItemState(1, 1)}, tallies))
     await hall.hub.push()
     assert outlet.messages()[0]["tallies"] == {"once:a": {"gen": 1, "n": 1}}
+
+
+async def test_every_tab_of_an_erased_visitor_is_told_and_nobody_else(hall: Hall) -> None:
+    tabs = [hall.watcher("tap:a") for _ in range(2)]
+    hall.watcher("tap:a", visitor=OTHER)
+    for watcher, _ in tabs:
+        # As a session does: the hub must bear that its visitors change meanwhile.
+        watcher.on_erased = lambda watcher=watcher: (
+            hall.erased.append(watcher.visitor),
+            hall.hub.set_visitor(watcher, secrets.token_bytes(10)),
+        )
+    hall.hub.on_changed(Changed({}, {}, frozenset({erasure_key(VISITOR), erasure_key(b"somebody..")})))
+    assert hall.erased == [VISITOR] * 2
+    assert VISITOR not in hall.hub._visitors
+
+
+async def test_a_tally_of_the_commit_that_erased_its_visitor_is_told_to_nobody(hall: Hall) -> None:
+    watcher, outlet = hall.watcher("once:a")
+    watcher.on_erased = lambda: hall.hub.set_visitor(watcher, OTHER)
+    tallies = {("once:a", VISITOR + bytes(6)): Tally(0, 1)}
+    hall.hub.on_changed(Changed({}, tallies, frozenset({erasure_key(VISITOR)})))
+    await hall.hub.push()
+    assert not outlet.sent
+
+
+async def test_no_visitor_is_hashed_where_none_was_erased(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+    hall.watcher("tap:a")
+    monkeypatch.delattr(hub_module, "erasure_key")
+    hall.change(a=1)
+    with pytest.raises(NameError):
+        hall.hub.on_changed(Changed({}, {}, frozenset({b"any"})))
 
 
 async def test_another_visitor_does_not_inherit_what_was_owed(hall: Hall) -> None:

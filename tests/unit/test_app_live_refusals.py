@@ -174,7 +174,7 @@ async def test_read_only(site: Site) -> None:
 
 async def test_reset_is_told_after_the_new_generation(site: Site) -> None:
     browser = await site.browser()
-    site.engine.reset("tap:home")
+    site.engine.put_reset("tap:home")
     await browser.hear("hello")
     await browser.say(type="press", id=2, item="tap:home", gen=0, n=7)
     assert await browser.hear() == {"type": "mine", "tallies": {"tap:home": {"gen": 1, "n": 0}}}

@@ -25,7 +25,7 @@ def own_names() -> set[str]:
 def engine_names() -> set[str]:
     """The engine's figures by the names in its source: they exist before any engine does."""
     source = Path(node.__file__).read_text()
-    return {f"like_{name}" for name in re.findall(r'"(\w+_total|links|lag_rows)"', source)}
+    return {f"like_{name}" for name in re.findall(r'"(\w+_total|links|\w+_rows|buckets_\w+)"', source)}
 
 
 @pytest.mark.parametrize("name", sorted(own_names() | engine_names()))

@@ -125,7 +125,7 @@ async def test_claps_stop_at_50(site: Site) -> None:
 async def test_a_tally_of_before_a_reset_is_not_mine_any_more(site: Site) -> None:
     come_back_as(site, VISITOR)
     site.engine.put("once:article", VISITOR + bytes(6), 1)
-    site.engine.reset("once:article")
+    site.engine.put_reset("once:article")
     shown = (await view(site))["examples"][0]
     assert (shown["gen"], shown["mine_n"], shown["form"]["n"], shown["form"]["gen"]) == (1, 0, 1, 1)
 
@@ -166,7 +166,7 @@ async def test_who_is_no_trusted_proxy_is_not_believed(make_site: MakeSite) -> N
     ("code", "prepare"),
     [
         ("read_only", lambda site, form: setattr(site.engine, "is_read_only", True)),
-        ("reset", lambda site, form: site.engine.reset("tap:home")),
+        ("reset", lambda site, form: site.engine.put_reset("tap:home")),
         ("behind", lambda site, form: form.update(gen=5)),
         ("bad_token", lambda site, form: form.update(token="stolen")),
         ("bad_message", lambda site, form: form.update(n="many")),
@@ -195,7 +195,7 @@ async def test_too_many_presses_come_back_with_a_notice(make_site: MakeSite) -> 
 
 
 def test_every_way_to_refuse_a_form_has_its_notice() -> None:
-    never_a_forms = {"bad_item", "too_many_items", "forbidden"}
+    never_a_forms = {"bad_item", "too_many_items", "forbidden", "bad_admin_token", "other_gen"}
     assert set(NOTICES) == set(REFUSALS) - never_a_forms
 
 

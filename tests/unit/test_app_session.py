@@ -10,6 +10,7 @@ from app import session as session_module
 from app.budget import PressBudget
 from app.desk import Desk
 from app.hub import Hub
+from app.ledger_watch import LedgerWatch
 from app.metrics import Metrics
 from app.session import Session
 from app.visitors import Tokens, actor_of
@@ -30,6 +31,7 @@ class Node:
         self.desk = Desk(
             node="node1",
             engine=self.engine,
+            ledger=LedgerWatch(self.engine),
             hub=self.hub,
             tokens=Tokens([b"key"]),
             budget=PressBudget(0, 0, self.clock),
@@ -154,7 +156,7 @@ async def test_watch_tells_counts_and_mine_at_once(node: Node) -> None:
 
 async def test_a_tally_of_an_older_generation_is_told_as_0_of_the_new_one(node: Node) -> None:
     node.engine.put("once:a", VISITOR + bytes(6), 1)
-    node.engine.reset("once:a")
+    node.engine.put_reset("once:a")
     tab = node.tab()
     tab.is_visitor(node, "t")
     counts, mine = await tab.says(type="watch", items=["once:a"])

@@ -155,6 +155,23 @@ def test_every_documented_variable_exists() -> None:
     assert set(re.findall(r"`(LIKE_[A-Z_]+)`", OPERATIONS)) <= VARIABLES
 
 
+@pytest.mark.parametrize("token", ["fifteen-letters", "with a space in it", "ümläute-in-a-header", "x" * 513])
+def test_an_admin_token_that_can_be_guessed_or_fits_no_header_is_a_mistake(token: str) -> None:
+    (reported,) = mistakes_of(**GOOD, LIKE_ADMIN_TOKEN=token)
+    assert "LIKE_ADMIN_TOKEN" in reported
+    assert "openssl" in reported
+    assert token not in reported
+
+
+def test_an_admin_token_comes_from_the_variable_or_its_file(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("a-token-in-a-file\n")
+    assert read_settings(GOOD | {"LIKE_ADMIN_TOKEN": "sixteen-letters!"}).admin_token == "sixteen-letters!"
+    assert (
+        read_settings(GOOD | {"LIKE_ADMIN_TOKEN_FILE": str(tmp_path / "token")}).admin_token == "a-token-in-a-file"
+    )
+    assert read_settings(GOOD).admin_token == ""
+
+
 def test_every_variable_has_a_mistake_to_make() -> None:
     no_mistake_possible = {"LIKE_DATA_DIR", "LIKE_ADMIN_TOKEN"}
     rest = {name.removesuffix("_FILE") for name in VARIABLES} - no_mistake_possible - {"LIKE_SECRET"}

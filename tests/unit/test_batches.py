@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from cluster.batches import CROWDED_ROWS, PRESSES_MAX, ROWS_MAX, Batches, Entry
-from cluster.core.merge import Changes, Offer, Page
+from cluster.batches import CROWDED_ROWS, ROWS_MAX, WISHES_MAX, Batches, Entry
+from cluster.core.merge import HEADERS_MAX
+from cluster.core.offers import Changes, Offer, Page
 from cluster.core.press import Press
+from cluster.core.wire import PAGE_ROWS
 from cluster.ledger import LedgerError
 from tests.support.waiting import wait_for
 from tests.unit.tables import HERE, HOME, Table, actor, press, row, visitor
@@ -134,11 +136,12 @@ async def test_entries_are_told_of_in_the_order_in_which_they_came(
     assert [entry for batch in owner.committed for entry in batch] == entries
 
 
-async def test_a_batch_has_a_thousand_presses_at_most(batches: Batches, owner: Owner, ledger: HeldLedger) -> None:
-    for entry in presses(PRESSES_MAX + 1):
+async def test_a_batch_leaves_room_for_headers(batches: Batches, owner: Owner, ledger: HeldLedger) -> None:
+    for entry in presses(WISHES_MAX + 1):
         batches.add(entry)
     await commits(owner, 2)
-    assert [len(batch) for batch in ledger.batches] == [1000, 1]
+    assert [len(batch) for batch in ledger.batches] == [WISHES_MAX, 1]
+    assert WISHES_MAX + HEADERS_MAX <= PAGE_ROWS
 
 
 async def test_a_batch_ends_with_the_offer_that_fills_it(
@@ -244,7 +247,7 @@ async def test_flush_ends_when_a_failure_has_handed_back_what_waited(
     batches: Batches, owner: Owner, ledger: HeldLedger
 ) -> None:
     ledger.failures = [LedgerError("the disk is gone")]
-    for entry in presses(PRESSES_MAX + 5):
+    for entry in presses(WISHES_MAX + 5):
         batches.add(entry)
     await asyncio.wait_for(batches.flush(), 5)
     assert len(owner.failed) == 1

@@ -40,6 +40,11 @@ class Talk:
         """The targets of the presses that go out now."""
         return [frame.n for frame in self.sent() if isinstance(frame, wire.Press)]
 
+    def one_press(self) -> wire.Press:
+        """The one press that goes out now."""
+        (press,) = (frame for frame in self.sent() if isinstance(frame, wire.Press))
+        return press
+
     def greet(self, **mine: int) -> "Talk":
         """Up to the first watch; `gen` and `n` are what the node answers to it."""
         self.hear(type="hello", node="node1", token="fresh")
@@ -171,13 +176,31 @@ def test_a_node_that_stays_behind_is_believed_in_the_end() -> None:
     earlier.learn((ITEM, earlier.tab), 4, 0)
     earlier.press(ITEM, 3)
     talk = Talk(ITEM, state=state).greet(gen=1)
-    seen = []
-    for number in range(1, BEHIND_ANSWERS_MAX + 1):
-        seen += talk.pressed() or [3]
-        talk.refuse(number, "behind", retry_after=0.1)
+    for _ in range(BEHIND_ANSWERS_MAX):
+        assert talk.told == []
+        assert talk.presses.unsaved == 3
+        press = talk.one_press()
+        assert (press.gen, press.n, press.tab) == (4, 3, earlier.tab)
+        talk.refuse(press.id, "behind", retry_after=0.1)
+        assert talk.pressed() == [], "not before the node says"
         talk.now += 0.1
-    assert talk.told == ["reset"]
+    assert (talk.told, talk.presses.unsaved) == (["reset"], 0)
     assert talk.press() == [1]
+
+
+def test_a_node_that_was_behind_takes_the_press_once_it_knows_the_generation() -> None:
+    state = MemoryState()
+    earlier = Presses(state)
+    earlier.learn((ITEM, earlier.tab), 2, 0)
+    earlier.press(ITEM, 3)
+    talk = Talk(ITEM, state=state).greet(gen=1)
+    talk.refuse(talk.one_press().id, "behind", retry_after=0.1)
+    talk.mine(gen=2)
+    talk.now += 0.1
+    press = talk.one_press()
+    assert (press.gen, press.n, press.tab) == (2, 3, earlier.tab)
+    talk.hear(type="pressed", id=press.id, item=ITEM, gen=2, n=3, count=3, copies=1, wanted=1)
+    assert (talk.presses.unsaved, talk.told) == (0, [])
 
 
 def test_a_refused_token_costs_the_visitor_and_the_connection() -> None:
@@ -189,6 +212,31 @@ def test_a_refused_token_costs_the_visitor_and_the_connection() -> None:
     assert (talk.told, talk.presses.unsaved) == (["bad_token"], 0)
     assert talk.conversation.leave_at <= talk.now
     assert talk.presses.adopt("another") == "another"
+
+
+def test_an_erased_visitor_is_forgotten_under_the_token_it_has_now() -> None:
+    talk = Talk(ITEM).greet(gen=0)
+    assert talk.presses.token == "kept+"
+    talk.press()
+    talk.hear(type="error", code="bad_token", message="", erased=True)
+    assert (talk.told, talk.presses.unsaved, talk.presses.token) == (["bad_token"], 0, "")
+    assert talk.conversation.leave_at <= talk.now
+
+
+def test_the_refused_presses_of_an_erased_visitor_are_no_news() -> None:
+    talk = Talk(ITEM).greet(gen=0)
+    talk.press()
+    talk.hear(type="error", code="bad_token", message="", erased=True)
+    talk.presses.adopt("another")
+    talk.hear(type="error", id=1, code="bad_token", message="")
+    assert (talk.told, talk.presses.token) == (["bad_token"], "another")
+
+
+def test_who_wished_to_be_erased_is_not_told_of_it() -> None:
+    talk = Talk(ITEM).greet(gen=0)
+    talk.presses.leaving = talk.presses.token
+    talk.hear(type="error", code="bad_token", message="", erased=True)
+    assert (talk.told, talk.presses.token) == ([], "")
 
 
 def test_a_saved_tally_is_pressed_again_on_a_node_that_lacks_it() -> None:

@@ -51,6 +51,26 @@ async def test_what_is_not_saved_is_never_called_saved(cluster: FakeCluster, ter
     assert await asyncio.wait_for(terminal.process.wait(), 5.0) == 1
 
 
+async def test_forget_asks_whether_it_is_meant(cluster: FakeCluster, terminal: Terminal) -> None:
+    await terminal.until_shown("all saved")
+    terminal.type("like\r")
+    await terminal.until_shown("saved (node1 and 1 more)")
+    terminal.type("forget\r")
+    await terminal.until_shown("type forget:")
+    terminal.type("yes\r")
+    await terminal.until_shown("nothing was erased")
+    assert cluster.count("tap:home") == 1
+    terminal.type("forget\r")
+    await terminal.until_shown("type forget:")
+    terminal.type("forget\r")
+    await terminal.until_shown("erased: this client is nobody's now")
+    assert cluster.count("tap:home") == 0
+    await terminal.until_shown("connected to node1")
+    terminal.type("like\r")
+    await terminal.until_shown("saved (node1 and 1 more)")
+    assert cluster.count("tap:home") == 1
+
+
 async def test_interrupting_a_command_keeps_the_program(cluster: FakeCluster, terminal: Terminal) -> None:
     await terminal.until_shown("all saved")
     terminal.type("watch\r")

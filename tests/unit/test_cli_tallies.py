@@ -122,7 +122,8 @@ def test_the_nodes_generation_may_be_lower_where_they_insist() -> None:
     run = Presses(MemoryState())
     run.learn(("tap:a", run.tab), 4, 0)
     run.press("tap:a")
-    run.reset("tap:a", 1, RESET)
+    assert run.reset("tap:a", 1, RESET) == 0, "a node that is behind"
+    assert run.give_up("tap:a", 1, RESET) == 1
     assert run.press("tap:a").gen == 1
 
 

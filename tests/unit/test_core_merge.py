@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster.core.items import CLAP_MAX, TALLY_MAX
-from cluster.core.merge import Range, row_hash, sums_of
+from cluster.core.offers import Range
 from cluster.core.rows import Row
+from cluster.core.sums import row_hash, sums_of
 from tests.unit.tables import (
     ELSEWHERE,
     HERE,

@@ -3,8 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.core.merge import ItemSums, Page, row_hash
+from cluster.core.offers import Page
 from cluster.core.rows import Row
+from cluster.core.sums import ItemSums, row_hash
 from tests.unit.tables import (
     HOME,
     POST,

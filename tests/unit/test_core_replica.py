@@ -3,7 +3,7 @@
 import pytest
 
 from cluster.core.copies import Owed
-from cluster.core.merge import Page
+from cluster.core.offers import Page
 from cluster.core.wire import Block, Have, Peers, Push, Status, WireRow, pack
 from tests.unit.replicas import Side, carry, cut, linked, open_link, talk
 from tests.unit.tables import HOME, SONG, THERE, actor, row

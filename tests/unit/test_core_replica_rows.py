@@ -2,7 +2,7 @@
 
 import pytest
 
-from cluster.core.merge import Adoption, Range
+from cluster.core.offers import Adoption, Range
 from cluster.core.wire import End, Have, Pull, Push, Rows, Status, pack
 from tests.unit.replicas import Side, carry, cut, haves, linked, open_link, pushes, rows_above, talk
 from tests.unit.tables import THERE, press, row
@@ -104,8 +104,8 @@ def test_both_ends_pull_when_a_link_opens(ann: Side, ben: Side) -> None:
     ben.press(3, who=2)
     linked(ann, ben)
     assert (ann.count(), ben.count()) == (5, 5)
-    assert ann.replica.has_adopted
-    assert ben.replica.has_adopted
+    assert ann.replica.holdings.has_adopted
+    assert ben.replica.holdings.has_adopted
 
 
 def test_a_pull_is_asked_after_the_heads_that_are_its_base(ann: Side, ben: Side) -> None:

@@ -4,15 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from cluster.core.merge import Adoption, Page, Range, sums_of
-from cluster.core.press import ItemState, Tally
+from cluster.core.offers import Adoption, Page, Range
+from cluster.core.press import Erasure, ItemState, Reset, Tally
 from cluster.core.rows import Row
-from cluster.ledger import SCAN_ROWS, Ledger
+from cluster.core.sums import bucket_of, sums_of
+from cluster.ledger import SCAN_ROWS, Ledger, open_ledger
 from cluster.ledger_file import SCHEMA_VERSION
 from cluster.surface import StartError
-from tests.unit.ledgers import Open, change_behind_its_back, count, rows_of
+from tests.unit.ledgers import Open, assert_sums_are_right, change_behind_its_back, count, rows_of
 from tests.unit.replicas import rows_above
-from tests.unit.tables import ELSEWHERE, HERE, HOME, POST, THERE, actor, press, row
+from tests.unit.tables import ELSEWHERE, HERE, HOME, POST, THERE, actor, erasure, press, row, visitor
 
 # -- what was committed
 
@@ -36,7 +37,7 @@ def test_what_later_versions_append_survives_a_restart(reopen: Open) -> None:
 
 
 def test_every_ledger_has_an_id_of_its_own(tmp_path: Path) -> None:
-    one, other = Ledger(tmp_path / "one"), Ledger(tmp_path / "other")
+    one, other = open_ledger(tmp_path / "one"), open_ledger(tmp_path / "other")
     assert one.id != other.id
     assert len(one.id) == 16
     one.close()
@@ -59,8 +60,7 @@ def test_item_sums_on_disk_are_those_of_the_rows(reopen: Open) -> None:
     for seq in range(1, 30):
         ledger.commit([Page([row(seq % 7 + 1, seq=seq, who=seq % 5)]), press(seq, who=seq % 3)], HERE, {})
     ledger = reopen()
-    _, held = ledger._held([(HOME, b"")])
-    assert held.items[HOME] == sums_of(0, rows_of(ledger))
+    assert ledger.sums(HOME) == sums_of(0, rows_of(ledger))
 
 
 def test_a_reset_is_kept(reopen: Open) -> None:
@@ -72,6 +72,16 @@ def test_a_reset_is_kept(reopen: Open) -> None:
     assert ledger.read([], [(HOME, actor(1))]).tallies == {(HOME, actor(1)): Tally(2, 0)}
     assert rows_of(ledger) == [Row(HOME, b"", 2, 0, THERE, 1)]
     assert ledger.commit([press(1, gen=2)], HERE, {}).outcomes[0].count == 1
+
+
+def test_buckets_and_erasures_are_kept(reopen: Open) -> None:
+    ledger = reopen()
+    ledger.commit([press(5), press(1, item=POST), Erasure(visitor(2)), Reset("clap:x")], HERE, {})
+    before = list(ledger.buckets)
+    ledger = reopen()
+    assert (list(ledger.buckets), ledger.erased) == (before, {erasure(2).actor})
+    assert_sums_are_right(ledger)
+    assert ledger.commit([press(1, who=2)], HERE, {}).outcomes[0].refusal == "erased"
 
 
 def test_an_erasure_row_is_kept_and_scanned(reopen: Open) -> None:
@@ -96,6 +106,15 @@ def test_adopted_heads_are_kept(reopen: Open) -> None:
 def test_what_was_never_pressed_is_zero(ledger: Ledger) -> None:
     snapshot = ledger.read([HOME], [(POST, actor(1))])
     assert (snapshot.items, snapshot.tallies) == ({HOME: ItemState()}, {(POST, actor(1)): Tally()})
+
+
+def test_items_of_a_bucket_are_given_in_their_order_and_the_one_without_name_first(ledger: Ledger) -> None:
+    bucket = bucket_of("")
+    names = [name for number in range(20_000) if bucket_of(name := f"tap:{number}") == bucket]
+    ledger.commit([Erasure(visitor(9)), *(press(1, item=name) for name in names)], HERE, {})
+    assert [item for item, _ in ledger.items_of(bucket, None, 100)] == ["", *sorted(names)]
+    assert [item for item, _ in ledger.items_of(bucket, "", 3)] == sorted(names)[:3]
+    assert ledger.items_of(bucket, max(names), 100) == []
 
 
 # -- scans
@@ -127,19 +146,28 @@ def test_a_scan_sees_what_is_committed_while_it_goes_on(ledger: Ledger) -> None:
     assert [each.n for each in rows if each.actor == actor(SCAN_ROWS + 5)] == [7]
 
 
+def test_a_scan_leaves_out_rows_of_older_generations(ledger: Ledger) -> None:
+    ledger.commit([press(5), press(1, item=POST), Reset(HOME), press(2, who=2)], HERE, {})
+    assert [(each.key, each.gen) for each in rows_of(ledger)] == [
+        ((HOME, b""), 1),
+        ((HOME, actor(2)), 1),
+        ((POST, actor(1)), 0),
+    ]
+
+
 # -- one writer
 
 
 def test_a_second_opener_is_refused(ledger: Ledger, tmp_path: Path) -> None:
     with pytest.raises(StartError, match="in use by another node"):
-        Ledger(tmp_path)
+        open_ledger(tmp_path)
     assert count(ledger) == 0
 
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StartError, match="cannot be written"):
-        Ledger(tmp_path / "file" / "ledger")
+        open_ledger(tmp_path / "file" / "ledger")
 
 
 def test_a_ledger_of_a_newer_version_is_refused_and_left_alone(reopen: Open, tmp_path: Path) -> None:
@@ -147,11 +175,11 @@ def test_a_ledger_of_a_newer_version_is_refused_and_left_alone(reopen: Open, tmp
     change_behind_its_back(tmp_path, f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     for _ in range(2):
         with pytest.raises(StartError, match="newer version"):
-            Ledger(tmp_path)
+            open_ledger(tmp_path)
     change_behind_its_back(tmp_path, f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
 def test_a_file_that_is_no_ledger_is_refused_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "ledger.db").write_bytes(b"this is no database" * 1000)
     with pytest.raises(StartError, match="backup"):
-        Ledger(tmp_path)
+        open_ledger(tmp_path)

@@ -11,7 +11,7 @@ from cluster import node as module
 from cluster import peering
 from cluster.core.press import ItemState, Tally
 from cluster.node import Node
-from cluster.peering import Peering
+from cluster.replies import Replies
 from cluster.surface import Answer, Changed, NodeStatus, StartError
 from tests.support.ports import free_port
 from tests.support.waiting import wait_for
@@ -21,7 +21,7 @@ from tests.unit.tables import HOME, POST, actor, press
 
 @pytest.fixture
 async def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
-    monkeypatch.setattr(peering, "HEARTBEAT_S", 0.05)
+    monkeypatch.setattr(peering, "HEARTBEAT_S", 0.01)
     async with engines(tmp_path) as made:
         yield made
 
@@ -110,7 +110,7 @@ async def test_a_node_without_peers_is_ready_at_once(site: Site) -> None:
 async def test_a_node_whose_peers_do_not_answer_is_ready_after_a_while(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "LONELY_S", 0.6)
+    monkeypatch.setattr(module, "LONELY_S", 0.2)
     node = await site.start("n1", site.address("nobody"))
     assert node.state == "starting"
     assert states(node) == {"n1": "starting", site.address("nobody"): "unreachable"}
@@ -121,8 +121,8 @@ async def test_a_node_whose_peers_do_not_answer_is_ready_after_a_while(
 async def test_a_node_whose_peer_links_and_never_answers_is_ready_after_a_while(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "LONELY_S", 0.6)
-    monkeypatch.setattr(Peering, "_answer_pull", lambda self, asked: None)
+    monkeypatch.setattr(module, "LONELY_S", 0.3)
+    monkeypatch.setattr(Replies, "to_pull", lambda self, asked, socket: None)
     await site.start("n1")
     two = await site.start("n2", site.address("n1"))
     await wait_for(lambda: two.has_links, 5, "the link")

@@ -8,8 +8,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from cluster import peering
-from cluster.core.merge import Page
-from cluster.ledger import Ledger
+from cluster.core.offers import Page
+from cluster.ledger import open_ledger
 from cluster.surface import Answer
 from tests.support.waiting import wait_for
 from tests.unit.engines import Presser, Site, converged, engines, linked, states
@@ -19,7 +19,7 @@ from tests.unit.tables import HERE, HOME, THERE
 
 @pytest.fixture
 async def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
-    monkeypatch.setattr(peering, "HEARTBEAT_S", 0.05)
+    monkeypatch.setattr(peering, "HEARTBEAT_S", 0.01)
     async with engines(tmp_path) as made:
         yield made
 
@@ -84,7 +84,7 @@ async def test_a_press_waits_for_its_copy_until_a_peer_is_back(site: Site) -> No
 
 
 async def test_a_node_that_joins_late_catches_up(site: Site) -> None:
-    ledger = Ledger(site.data_dir("n1"))
+    ledger = open_ledger(site.data_dir("n1"))
     rows = rows_above(3500, THERE)
     for first in range(0, 3500, 1000):
         ledger.commit([Page(rows[first : first + 1000])], HERE, {})

@@ -4,8 +4,10 @@ import msgspec
 import pytest
 
 from cluster.core.copies import Copies
+from cluster.core.holdings import Holdings
 from cluster.core.link import Identity
 from cluster.core.replica import Replica
+from cluster.core.sums import BUCKETS
 from cluster.core.wire import Have, Hello, Status
 from cluster.membership import FORGET_AFTER_S
 from cluster.roster import Roster
@@ -39,7 +41,7 @@ def roster() -> Roster:
 
 def nobody_linked() -> Replica:
     identity = Identity(name="a", ledger=b"A" * 16, origin=b"a" * 16)
-    return Replica(identity, SETTINGS.keys, {}, floor={}, copies=Copies(b"A" * 16))
+    return Replica(identity, SETTINGS.keys, Holdings({}, floor={}, buckets=[0] * BUCKETS), copies=Copies(b"A" * 16))
 
 
 def statuses(

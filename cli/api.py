@@ -1,0 +1,115 @@
+"""What is asked of a node over HTTP: a reset and an erasure. The only place that knows their fields.
+
+1. A node answers within some seconds: at the commit, and when the copies exist or cannot be waited for any longer.
+2. Whatever goes wrong is a `NotDoneError`, which says whether the same may be asked again, and whether it may have
+   been done all the same.
+3. No redirect is followed: the token goes to the address that was asked and nowhere else.
+"""
+
+import asyncio
+from typing import Any, Final, TypeVar
+from urllib.parse import quote
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from cli.addresses import trouble_with
+
+ANSWER_S: Final = 10.0
+# Where an answer does not say when to ask again.
+RETRY_AFTER_S: Final = 0.5
+# Too many requests; and what nginx or a node says that cannot do it now.
+_PASSING: Final = frozenset((429, 502, 503, 504))
+_NOTHING_DONE: Final = frozenset(("read_only", "rate_limited"))
+
+_T = TypeVar("_T")
+
+
+class Reset(msgspec.Struct, frozen=True):
+    """A reset that was done: the item's generation now, and how many other nodes of those wanted have it."""
+
+    gen: int
+    count: int
+    copies: int
+    wanted: int
+
+
+class Erased(msgspec.Struct, frozen=True):
+    """An erasure that was done, and how many other nodes of those wanted know of it."""
+
+    copies: int
+    wanted: int
+
+
+class _Item(msgspec.Struct, frozen=True):
+    gen: int
+
+
+class _Problem(msgspec.Struct, frozen=True):
+    """RFC 9457, with the members that the nodes add."""
+
+    detail: str = ""
+    code: str = ""
+    gen: int | None = None
+    retry_after: float | None = None
+
+
+class NotDoneError(Exception):
+    """The message says why, for people. `status` 0: nobody answered."""
+
+    def __init__(self, why: str, status: int = 0, problem: _Problem = _Problem()) -> None:  # noqa: B008 - frozen
+        super().__init__(why)
+        self.status = status
+        self.code = problem.code
+        self.gen = problem.gen
+        self.is_passing = status == 0 or status in _PASSING
+        self.may_be_done = self.is_passing and status != 429 and problem.code not in _NOTHING_DONE
+        self.retry_after_s = RETRY_AFTER_S if problem.retry_after is None else max(0.0, problem.retry_after)
+
+
+async def generation_of(http: aiohttp.ClientSession, address: str, item: str) -> int:
+    return (await _ask(http, "GET", f"{address}/api/items/{quote(item, safe='')}", "", _Item)).gen
+
+
+async def reset(http: aiohttp.ClientSession, address: str, item: str, token: str, *, gen: int) -> Reset:
+    """End this generation of the item, and no later one."""
+    url = f"{address}/api/admin/items/{quote(item, safe='')}/reset"
+    return await _ask(http, "POST", url, token, Reset, {"gen": gen})
+
+
+async def erase(http: aiohttp.ClientSession, address: str, token: str) -> Erased:
+    """Forget the visitor who has this token; asked again, it is the same erasure."""
+    return await _ask(http, "DELETE", f"{address}/api/visitor", token, Erased)
+
+
+async def _ask(
+    http: aiohttp.ClientSession, method: str, url: str, token: str, answer_type: type[_T], body: Any = None
+) -> _T:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    address = URL(url, encoded=True)
+    try:
+        async with (
+            asyncio.timeout(ANSWER_S),
+            http.request(method, address, headers=headers, json=body, allow_redirects=False) as answer,
+        ):
+            content = await answer.read()
+    except (OSError, TimeoutError, aiohttp.ClientError) as error:
+        raise NotDoneError(trouble_with(str(address.origin()), error)) from error
+    if answer.status != 200:
+        problem = _problem_of(content)
+        raise NotDoneError(
+            problem.detail or f"{address.origin()} answered HTTP {answer.status}", answer.status, problem
+        )
+    try:
+        return msgspec.json.decode(content, type=answer_type)
+    except msgspec.DecodeError as error:
+        raise NotDoneError(f"{address.origin()} answered something else: {error}", answer.status) from error
+
+
+def _problem_of(content: bytes) -> _Problem:
+    """What the node says of it; nothing where nginx answered."""
+    try:
+        return msgspec.json.decode(content, type=_Problem)
+    except msgspec.DecodeError:
+        return _Problem()

@@ -1,0 +1,61 @@
+"""A copy of the ledger while the node goes on: consistent, checked, and safe to start another node from.
+
+1. Pages are copied between commits, some megabytes at a time; what commits change meanwhile SQLite copies again,
+   for it happens on the same connection (sqlite.org/backup.html).
+2. The copy gets a ledger id of its own. With the old one, a node that is started from it beside the first would
+   not count as a copy, nor the first for it (R9).
+3. It is checked and synced before anybody is told that it is there.
+"""
+
+import asyncio
+import os
+import secrets
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+import apsw
+
+from cluster.batches import Batches
+from cluster.core.link import LEDGER_LENGTH
+from cluster.ledger import Ledger, LedgerError
+from cluster.surface import BackupError
+
+PAGES_A_STEP: Final = 1000
+
+
+async def back_up(ledger: Ledger, batches: Batches, target: Path) -> None:
+    """Write a copy of the ledger into this file, which must not exist. Raises BackupError."""
+    if await asyncio.to_thread(target.exists):
+        raise BackupError(f"{target} exists already")
+    try:
+        await _copy(ledger, batches, target)
+        await asyncio.to_thread(_finish, target)
+    except BaseException as error:
+        await asyncio.to_thread(target.unlink, missing_ok=True)
+        if isinstance(error, apsw.Error | OSError | LedgerError):
+            raise BackupError(f"{target}: {error}. Is there room for a copy of the ledger?") from error
+        raise
+
+
+async def _copy(ledger: Ledger, batches: Batches, target: Path) -> None:
+    with closing(apsw.Connection(str(target))) as copy:
+        # Synced once at the end, and not by the ledger's thread.
+        copy.pragma("synchronous", "off")
+        backup = await batches.run(lambda: ledger.begin_backup(copy))
+        try:
+            while not await batches.run(lambda: backup.step(PAGES_A_STEP)):
+                pass
+        finally:
+            await batches.run(backup.finish)
+
+
+def _finish(target: Path) -> None:
+    with closing(apsw.Connection(str(target))) as copy:
+        copy.pragma("journal_mode", "delete")
+        copy.execute("UPDATE meta SET value = ? WHERE key = 'ledger_id'", (secrets.token_bytes(LEDGER_LENGTH),))
+        problem = copy.pragma("quick_check")
+    if problem != "ok":
+        raise BackupError(f"the copy of the ledger is broken ({problem}): check the disk")
+    with target.open("rb") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,286 @@
+"""What the script makes of a reset, of a node that is behind it, and of an erasure: rule by rule (`lab.js`)."""
+
+import pytest
+
+from tests.browser.person import Run
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@pytest.mark.parametrize("item", ["tap:a", "once:a", "clap:a"])
+async def test_what_was_pressed_offline_before_a_reset_is_never_pressed_again(run: Run, item: str) -> None:
+    lines = f"""
+        const closed = await lab("{item}", {{ count: 7 }});
+        await closed.press();
+        const page = await lab("{item}", {{ count: 7, gen: 0 }});
+        await page.press();
+        page.visitor.open(); await page.hello("fresh");
+        await page.hear({{ type: "mine", tallies: {{ "{item}": {{ gen: 1, n: 0 }} }} }});
+        await page.hear({{ type: "error", code: "reset", id: 1 }});
+        await page.hear({{ type: "error", code: "reset", id: 2 }});
+        const old = page.pressed.filter(([gen]) => gen === 0).length;
+        await page.connect();
+        const next = await lab("{item}", {{ gen: 1 }});
+        await next.connect();
+        const later = [...page.pressed, ...next.pressed].filter(([gen]) => gen === 0).length;
+        return [old <= 2, later, page.waiting, next.waiting, next.shown];
+    """
+    assert await run(lines) == [True, 0, 0, 0, 0]
+
+
+async def test_taps_of_a_closed_tab_end_with_the_generation_they_were_made_in(run: Run) -> None:
+    lines = """
+        const closed = await lab("tap:a");
+        await closed.press(); await closed.press();
+        const page = await lab("tap:a");
+        page.visitor.open();
+        await page.hello("fresh");
+        page.sent = [];
+        await page.hear({ type: "mine", tallies: { "tap:a": { gen: 1, n: 0 } } });
+        const waiting = page.waiting;
+        await page.connect();
+        return [waiting, page.pressed];
+    """
+    assert await run(lines) == [0, []]
+
+
+async def test_what_is_stored_of_an_ended_generation_is_cleared_away(run: Run) -> None:
+    lines = """
+        const closed = await lab("tap:a");
+        await closed.press();
+        const page = await lab("tap:a", { gen: 1 });
+        return [page.waiting, page.store.entries().length];
+    """
+    assert await run(lines) == [0, 0]
+
+
+async def test_a_press_right_after_a_reset_counts_in_the_new_generation(run: Run) -> None:
+    lines = """
+        const page = await lab("once:a", { count: 3, n: 1 });
+        await page.connect();
+        await page.hear({ type: "mine", tallies: { "once:a": { gen: 1, n: 0 } } });
+        await page.hear({ type: "counts", counts: { "once:a": 0 } });
+        page.pressed;
+        const before = [page.shown, page.kept.n];
+        await page.press(true);
+        return [...before, page.pressed, page.shown];
+    """
+    assert await run(lines) == [0, 0, [[1, 1]], 1]
+
+
+async def test_a_count_falls_at_once_after_a_reset_that_was_made_while_it_was_away(run: Run) -> None:
+    lines = """
+        const page = await lab("once:a", { count: 10 });
+        await page.connect();
+        await page.hear({ type: "counts", counts: { "once:a": 12 } });
+        await page.connect();
+        await page.hear({ type: "counts", counts: { "once:a": 1 } });
+        const held = page.shown;
+        await page.hear({ type: "mine", tallies: { "once:a": { gen: 1, n: 0 } } });
+        return [held, page.shown];
+    """
+    assert await run(lines) == [12, 1]
+
+
+async def test_a_node_that_is_behind_is_asked_again_and_nothing_is_dropped(run: Run) -> None:
+    lines = """
+        const page = await lab("tap:a", { gen: 2 });
+        await page.connect();
+        await page.hear({ type: "mine", tallies: { "tap:a": { gen: 1, n: 0 } } });
+        await page.press();
+        const seen = [page.pressed];
+        for (let n = 0; n < 14; n++) {
+            await page.hear({ type: "error", code: "behind", id: page.lastId, retry_after: 1 });
+            await page.wait(900); seen.push(page.pressed.length);
+            await page.wait(200); seen.push(page.pressed.length);
+        }
+        await page.hear({ type: "mine", tallies: { "tap:a": { gen: 2, n: 0 } } });
+        await page.hear({ type: "pressed", id: page.lastId, gen: 2, n: 1, count: 1 });
+        return [seen, page.waiting, page.isSaved];
+    """
+    assert await run(lines) == [[[[2, 1]], *[0, 1] * 14], 0, True]
+
+
+async def test_once_a_node_that_is_behind_is_believed_a_new_tab_begins_in_its_generation(run: Run) -> None:
+    lines = """
+        const page = await lab("tap:a", { gen: 2, count: 4 });
+        await page.connect();
+        await page.hear({ type: "mine", tallies: { "tap:a": { gen: 1, n: 0 } } });
+        await page.hear({ type: "counts", counts: { "tap:a": 3 } });
+        await page.press(); page.pressed;
+        for (let n = 0; n < 15; n++) {
+            await page.hear({ type: "error", code: "behind", id: page.lastId, retry_after: 1 });
+            await page.wait(1100); page.pressed;
+        }
+        const shown = page.shown;
+        page.visitor.tab = "another";
+        await page.press();
+        return [shown, page.pressed];
+    """
+    assert await run(lines) == [3, [[1, 1]]]
+
+
+async def test_two_tabs_do_not_give_each_other_back_a_generation_that_was_never_made(run: Run) -> None:
+    lines = """
+        const tabs = await Promise.all([1, 2].map(() => lab("once:a", { gen: 2, token: "mine" })));
+        const entry = () => {
+            const [stored] = tabs[0].store.entries();
+            return { item: "once:a", tab: "", kept: stored?.kept ?? null };
+        };
+        for (const page of tabs) {
+            await page.connect();
+            await page.hear({ type: "mine", tallies: { "once:a": { gen: 1, n: 0 } } });
+        }
+        await tabs[0].press();
+        tabs[1].presser.hearEntry(entry()); await tabs[1].wait(0);
+        const early = tabs.map((page) => page.waiting);
+        for (const [mine, other] of [tabs, [...tabs].reverse()]) {
+            mine.presser.flush(); mine.pressed;
+            for (let n = 0; n < 15; n++) {
+                await mine.hear({ type: "error", code: "behind", id: mine.lastId, retry_after: 1 });
+                await mine.wait(1100); mine.pressed;
+            }
+            other.presser.hearEntry(entry()); await other.wait(0);
+            mine.presser.hearEntry(entry()); await mine.wait(0);
+        }
+        const late = tabs.map((page) => page.waiting);
+        await tabs[0].press();
+        return [early, late, tabs[0].pressed];
+    """
+    assert await run(lines) == [[1, 1], [0, 0], [[1, 1]]]
+
+
+async def test_a_visitor_erased_on_its_first_connection_goes_on_with_the_next_fresh_token(run: Run) -> None:
+    lines = """
+        const page = await lab("once:a", { count: 5 });
+        await page.connect(); await page.press();
+        const first = page.store.token; page.pressed;
+        await page.hear({ type: "pressed", id: page.lastId, n: 1, count: 6 });
+        await page.refuse({ erased: true });
+        const forgotten = [page.store.token, page.kept.n, page.store.entries().length];
+        await page.hello("fresh2");
+        await page.hear({ type: "counts", counts: { "once:a": 5 } });
+        const shown = page.shown;
+        const again = page.pressed;
+        await page.press();
+        const early = page.sent.map(({ type, token }) => [type, token]);
+        await page.hello("fresh2");
+        return [first, forgotten, shown, again, early, page.store.token, page.pressed, page.shown];
+    """
+    assert await run(lines) == ["fresh", ["", 0, 0], 5, [], [["hello", "fresh2"]], "fresh2", [[0, 1]], 6]
+
+
+async def test_an_erased_visitor_of_a_stored_token_is_forgotten_with_its_queue(run: Run) -> None:
+    lines = """
+        const page = await lab("tap:a", { token: "old" });
+        page.visitor.open(); await page.hello("fresh"); await page.hello("old");
+        const tab = page.visitor.tab;
+        await page.press(); await page.press(); page.pressed;
+        await page.refuse({ erased: true });
+        await page.hear({ type: "error", code: "bad_token", id: page.lastId });
+        await page.hello("fresh2");
+        const gone = [page.waiting, page.pressed, page.visitor.tab !== tab];
+        await page.press();
+        const said = page.said;
+        await page.hello("fresh2");
+        return [...gone, page.store.token, said, page.pressed];
+    """
+    assert await run(lines) == [0, [], True, "fresh2", ["fresh2"], [[0, 1]]]
+
+
+async def test_the_count_without_an_erased_visitors_presses_is_not_held_back(run: Run) -> None:
+    lines = """
+        const page = await lab("clap:a", { count: 5, token: "old" });
+        page.visitor.open(); await page.hello("fresh"); await page.hello("old");
+        for (let n = 0; n < 3; n++) await page.press();
+        page.pressed; await page.hear({ type: "pressed", id: page.lastId, n: 3, count: 8 });
+        await page.refuse({ erased: true }); await page.hello("fresh2");
+        await page.hear({ type: "counts", counts: { "clap:a": 5 } });
+        return page.shown;
+    """
+    assert await run(lines) == 5
+
+
+async def test_a_press_between_the_erasure_and_the_fresh_token_waits_for_it(run: Run) -> None:
+    lines = """
+        const page = await lab("once:a");
+        await page.connect(); await page.press(); page.pressed;
+        await page.refuse({ erased: true });
+        await page.press();
+        const early = [page.store.token, page.pressed];
+        await page.hello("fresh2");
+        const said = page.said;
+        await page.hello("fresh2");
+        return [...early, page.store.token, said, page.pressed];
+    """
+    assert await run(lines) == ["", [], "fresh2", ["fresh2"], [[0, 1]]]
+
+
+async def test_an_erasure_is_not_the_answer_to_a_hello_as_somebody_else(run: Run) -> None:
+    lines = """
+        const page = await lab("once:a", { token: "old" });
+        page.visitor.open(); await page.hello("fresh"); await page.hello("old");
+        page.store.token = "new";
+        page.visitor.hearOtherTab("new") && page.presser.forget();
+        await page.refuse({ erased: true });
+        await page.hello("fresh2");
+        const early = page.visitor.isReady;
+        await page.hello("new");
+        await page.press();
+        return [early, page.store.token, page.pressed];
+    """
+    assert await run(lines) == [False, "new", [[0, 1]]]
+
+
+@pytest.mark.parametrize("answer", ["page.hello('old')", "page.refuse()"])
+async def test_who_becomes_somebody_else_while_a_hello_is_on_its_way_says_so(run: Run, answer: str) -> None:
+    lines = f"""
+        const page = await lab("once:a", {{ token: "old" }});
+        page.visitor.open();
+        page.store.token = "new"; page.visitor.hearOtherTab("new") && page.presser.forget();
+        await page.hello("fresh"); await {answer};
+        const said = page.said;
+        const early = page.visitor.isReady;
+        await page.hello("new");
+        return [said, early, page.visitor.isReady, page.store.token];
+    """
+    assert await run(lines) == [["old", "new"], False, True, "new"]
+
+
+@pytest.mark.parametrize("more", ["{}", "{ erased: true }"])
+async def test_what_an_erased_visitor_pressed_is_not_pressed_for_another_tabs_visitor(run: Run, more: str) -> None:
+    lines = f"""
+        const page = await lab("once:a", {{ token: "old" }});
+        page.visitor.open(); await page.hello("fresh"); await page.hello("old");
+        await page.press(); page.pressed;
+        await page.hear({{ type: "pressed", id: page.lastId, n: 1, count: 1 }});
+        if (!({more}).erased) {{ page.visitor.open(); await page.hello("fresh2"); }}
+        page.sent = [];
+        page.store.forget(); page.store.token = "new"; // Another tab was quicker, and its word is on its way.
+        await page.refuse({more});
+        if (({more}).erased) await page.hello("fresh2");
+        const said = page.said;
+        await page.hello("new");
+        return [page.store.token, said, page.pressed, page.kept.n];
+    """
+    assert await run(lines) == ["new", ["new"], [], 0]
+
+
+@pytest.mark.parametrize(
+    ("presses", "expected"), [("true", [["fresh"], "fresh", [[0, 1]]]), ("false", [[], "new", []])]
+)
+async def test_who_forgot_with_another_tab_forgets_nothing_again_when_its_node_hears(
+    run: Run, presses: str, expected: list[object]
+) -> None:
+    lines = """
+        const page = await lab("tap:a", { token: "old" });
+        page.visitor.open(); await page.hello("fresh"); await page.hello("old");
+        page.store.forget(); page.visitor.forget(); page.presser.forget(); page.sent = [];
+        if (presses) await page.press();
+        const said = page.said;
+        page.store.token ||= "new";
+        await page.refuse({ erased: true }); await page.hello("fresh2");
+        if (presses) await page.hello("fresh");
+        return [said, page.store.token, page.pressed];
+    """
+    assert await run(f"const presses = {presses};" + lines) == expected

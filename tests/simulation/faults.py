@@ -1,0 +1,292 @@
+"""What may happen to a simulated cluster: network, disk, process, visitor and operator faults, drawn by weight.
+
+One copy is promised (`LIKE_ACK_COPIES` 1), so one ledger at a time may lose what it had, in whatever way, and the
+next only when all that was acknowledged is on two ledgers again (`may_lose_a_ledger`).
+"""
+
+from collections.abc import Callable, Container
+from typing import TYPE_CHECKING
+
+from tests.simulation.cluster import SimCluster
+from tests.simulation.node import SimNode
+from tests.simulation.storage import Drive
+
+if TYPE_CHECKING:
+    from tests.simulation.life import Life
+
+STRIKES_PER_S = 0.8
+APART_S = 10.0
+
+
+class Faults:
+    """The fate of one life. The first version is spared what it had no rule for: rollbacks and flipped bits."""
+
+    def __init__(self, cluster: SimCluster, life: "Life") -> None:
+        self.cluster, self.life = cluster, life
+        self.world, self.network, self.nodes = cluster.world, cluster.network, cluster.nodes
+        self.backups: dict[str, Drive] = {}
+        self.snapshots: dict[str, tuple[Drive, bytes]] = {}
+        self.lost_at: float | None = None
+        self.all: tuple[tuple[float, Callable[[], None]], ...] = (
+            (3.0, self.crash),
+            (1.5, self.power_cut),
+            (1.5, self.power_cut_in_a_commit),
+            (2.5, self.partition),
+            (2.5, self.one_way_partition),
+            (1.5, self.bridge),
+            (1.0, self.flapping_link),
+            (2.0, self.freeze),
+            (2.5, self.broken_link),
+            (1.0, self.io_error),
+            (1.0, self.full_disk),
+            (1.0, self.lying_disk),
+            (1.0, self.flipped_bits),
+            (1.5, self.wiped_disk),
+            (1.0, self.old_backup_put_back),
+            (0.6, self.cloned_disk),
+            (1.0, self.snapshot_put_back),
+            (1.0, self.lost_reset),
+            (4.0, self.backup),
+            (0.5, self.equal_names),
+            (1.5, self.reset),
+            (0.6, self.erasure),
+            (0.8, self.lost_storage),
+        )
+
+    def strike_until(self, end: float) -> None:
+        world = self.world
+        weights = [weight for weight, _ in self.all]
+
+        def strike() -> None:
+            if world.now < end:
+                world.random.choices([fault for _, fault in self.all], weights)[0]()
+                world.after(world.random.expovariate(STRIKES_PER_S), strike)
+
+        world.after(2.0, strike)
+
+    def _note(self, fault: str) -> None:
+        self.world.seen[f"fault: {fault}"] += 1
+
+    def _one_up(self, among: Container[str] | None = None) -> SimNode | None:
+        """A node, of these names, that may go down: at least one other stays."""
+        up = [node for node in self.nodes if node.is_up and not node.is_frozen]
+        if len(up) < min(3, len(self.nodes)):
+            return None
+        able = [node for node in up if among is None or node.name in among]
+        return self.world.random.choice(able) if able else None
+
+    # -- processes and machines
+
+    def crash(self) -> None:
+        if (node := self._one_up()) is not None:
+            self._note("crash")
+            node.crash()
+            node.start_later()
+
+    def power_cut(self) -> None:
+        if (node := self._one_up()) is not None:
+            self._note("power cut")
+            node.cut_power()
+            node.start_later()
+
+    def power_cut_in_a_commit(self) -> None:
+        if (node := self._one_up()) is not None:
+            self._note("power cut in a commit")
+            node.drive.cut_in = self.world.random.randrange(1, 30)
+
+    def freeze(self) -> None:
+        if (node := self._one_up()) is not None:
+            self._note("freeze")
+            run = node.run
+            node.freeze()
+            self.world.after(self.world.between(0.2, 8.0), lambda: node.thaw() if node.run == run else None)
+
+    # -- the network
+
+    def partition(self) -> None:
+        a, b = self.world.random.sample(self.nodes, 2)
+        self._cut_for_a_while([(a, b), (b, a)], "partition")
+
+    def one_way_partition(self) -> None:
+        a, b = self.world.random.sample(self.nodes, 2)
+        self._cut_for_a_while([(a, b)], "one-way partition")
+
+    def bridge(self) -> None:
+        """Two halves that only one node can talk to."""
+        nodes = self.world.random.sample(self.nodes, len(self.nodes))
+        half = (len(nodes) - 1) // 2
+        left, right = nodes[1 : 1 + half], nodes[1 + half :]
+        pairs = [(a, b) for a in left for b in right] + [(b, a) for a in left for b in right]
+        if pairs:
+            self._cut_for_a_while(pairs, "bridge")
+
+    def flapping_link(self) -> None:
+        a, b = self.world.random.sample(self.nodes, 2)
+        self._note("flapping link")
+        for number in range(6):
+            self.world.after(0.8 * number, lambda: self._cut_for([(a, b), (b, a)], 0.4))
+
+    def _cut_for_a_while(self, pairs: list[tuple[SimNode, SimNode]], fault: str) -> None:
+        self._note(fault)
+        self._cut_for(pairs, self.world.between(0.3, 9.0))
+
+    def _cut_for(self, pairs: list[tuple[SimNode, SimNode]], seconds: float) -> None:
+        for a, b in pairs:
+            self.network.cut(a.name, b.name)
+
+        def heal() -> None:
+            for a, b in pairs:
+                self.network.heal_direction(a.name, b.name)
+
+        self.world.after(seconds, heal)
+
+    def broken_link(self) -> None:
+        node = self.world.random.choice(self.nodes)
+        if node.is_up and node.links.pipes:
+            self._note("broken link")
+            node.links.break_link(self.world.random.choice(sorted(node.links.pipes)))
+
+    # -- drives that keep what they have
+
+    def io_error(self) -> None:
+        node = self.world.random.choice(self.nodes)
+        self._note("I/O error")
+        node.drive.fails_in = self.world.random.randrange(1, 30)
+
+    def full_disk(self) -> None:
+        node = self.world.random.choice(self.nodes)
+        drive = node.drive
+        self._note("full disk")
+        drive.quota = max((len(file.seen) for file in drive.files.values()), default=0) // 2
+
+        def free() -> None:
+            drive.quota = None
+
+        self.world.after(self.world.between(0.5, 8.0), free)
+
+    # -- drives that lose something
+
+    def lying_disk(self) -> None:
+        """What was synced for a while was not, and then the power goes."""
+        node = self._one_up()
+        if node is not None and self.may_lose_a_ledger():
+            self._note("lying disk")
+            drive, run = node.drive, node.run
+            drive.lies = True
+            self.lost_at = self.world.now + 3.0
+
+            def go() -> None:
+                drive.lies = False
+                if node.is_up and node.run == run:
+                    node.cut_power()
+                    node.start_later()
+
+            self.world.after(self.world.between(0.5, 3.0), go)
+
+    def flipped_bits(self) -> None:
+        node = self._one_up()
+        if node is not None and node.make_first is None and self.may_lose_a_ledger():
+            self._note("flipped bits")
+            flips = self.world.random.choice([1, 1, 3])
+            node.stop()
+            for _ in range(flips):
+                node.drive.flip_a_bit()
+            self._lost(node)
+
+    def wiped_disk(self) -> None:
+        node = self._one_up()
+        if node is not None and self.may_lose_a_ledger():
+            self._note("wiped disk")
+            self._lose(node, node.wipe)
+
+    def backup(self) -> None:
+        node = self.world.random.choice(self.nodes)
+        self.backups[node.name] = node.drive.copy()
+        if node.is_up:
+            self.snapshots[node.name] = node.drive.copy(), node.origin
+
+    def old_backup_put_back(self) -> None:
+        node = self._one_up(self.backups)
+        if node is not None and self.may_lose_a_ledger():
+            self._note("old backup put back")
+            self._lose(node, lambda: setattr(node, "drive", self.backups[node.name].copy()))
+
+    def cloned_disk(self) -> None:
+        """A node goes on with a copy of another one's ledger: two have the same id."""
+        node = self._one_up()
+        others = [each for each in self.nodes if each is not node]
+        if node is not None and len(self.nodes) > 2 and self.may_lose_a_ledger():
+            self._note("cloned disk")
+            other = self.world.random.choice(others)
+            if other.make_first is None:
+                node.make_first = None  # the first version refuses what a newer one has written
+            self._lose(node, lambda: setattr(node, "drive", other.drive.copy()))
+
+    def _lose(self, node: SimNode, do: Callable[[], object]) -> None:
+        """Stop the node, let it lose something, and start it again."""
+        node.crash()
+        do()
+        self._lost(node)
+
+    def _lost(self, node: SimNode) -> None:
+        self.lost_at = self.world.now
+        node.start_later()
+
+    def snapshot_put_back(self) -> None:
+        """The whole machine, memory and disk, is put back to what it was: the same run goes on from there (R10)."""
+        node = self._one_up(self.snapshots)
+        if node is not None and node.make_first is None and self.may_lose_a_ledger():
+            drive, origin = self.snapshots[node.name]
+            self._note("snapshot put back")
+            node.crash()
+            node.drive = drive.copy()
+            self.lost_at = self.world.now
+            node.start(origin)
+
+    def lost_reset(self) -> None:
+        node = self._one_up()
+        if node is not None and self.may_lose_a_ledger():
+            self._note("reset lost with its disk")
+            self.lost_at = self.world.now
+            self.cluster.lose_a_reset(self.life.random_item(), node)
+
+    def may_lose_a_ledger(self) -> bool:
+        """Whether all that was acknowledged is on two ledgers by now.
+
+        A confirmation that was under way when the last one went may still be taken in for a while, so this waits
+        until no node is frozen and 10 s have passed.
+        """
+        if self.lost_at is None:
+            return True
+        if self.world.now - self.lost_at < APART_S or any(node.is_frozen for node in self.nodes):
+            return False
+        up = [node for node in self.nodes if node.is_up]
+        return all(
+            len({node.ledger.id for node in up if node.holds(key, gen, n)}) >= 2
+            for visitor in self.cluster.visitors
+            for key, entry in visitor.all_entries()
+            for gen, n in entry.acknowledged_in.items()
+        ) and all(
+            len({node.ledger.id for node in up if node.gen(item) >= gen}) >= 2
+            for item, gen in self.cluster.resets.items()
+        )
+
+    # -- people
+
+    def equal_names(self) -> None:
+        self._note("equal names")
+        node, other = self.world.random.sample(self.nodes, 2)
+        node.title = other.title
+
+    def reset(self) -> None:
+        if (node := self._one_up()) is not None:
+            self._note("reset")
+            self.cluster.reset(self.life.random_item(), node)
+
+    def erasure(self) -> None:
+        self._note("erasure")
+        self.world.random.choice(self.cluster.visitors).ask_to_be_forgotten()
+
+    def lost_storage(self) -> None:
+        self._note("lost storage")
+        self.world.random.choice(self.cluster.visitors).lose_storage()
