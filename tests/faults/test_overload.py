@@ -9,6 +9,7 @@ import asyncio
 import os
 import resource
 import time
+from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
@@ -16,7 +17,7 @@ from typing import Final
 import pytest
 
 from tests.support.cluster import Cluster
-from tests.support.load import NODE_CORES, Load, memory_bytes, pin
+from tests.support.load import NODE_CORES, Load, Report, memory_bytes, pin
 from tests.support.nginx import Nginx
 from tests.support.node import Node
 from tests.support.promptness import Watch
@@ -111,9 +112,7 @@ async def test_all_who_misbehave_at_the_same_time(cluster: Cluster, tmp_path: Pa
         visitor = await parts.enter_async_context(Visitor([node.address]))
         for kind, (_, codes) in RUDE.items():
             if codes:
-                await mobs[kind].wait_until(
-                    lambda mob, codes=codes: any(code in mob["ends"] for code in codes), 30, f"{kind} to be refused"
-                )
+                await mobs[kind].wait_until(ended_by(codes), 30, f"{kind} to be refused")
         visitor.press()
         await visitor.wait_until_saved(2.0)
         watch.assert_prompt("all who misbehave")
@@ -165,9 +164,14 @@ async def test_browsers_that_vanish_leave_nothing_behind(cluster: Cluster, tmp_p
     assert sizes[-1] - sizes[0] < 24 * MIB
 
 
+def ended_by(codes: Iterable[object]) -> Callable[[Report], bool]:
+    """Whether any connection of a mob was ended with one of these codes."""
+    return lambda mob: any(code in mob["ends"] for code in codes)
+
+
 async def has_nobody(node: Node) -> bool:
     (status,) = [each for each in (await node.get_json("/api/nodes"))["nodes"] if each["is_self"]]
-    return status["watchers"] == 0
+    return bool(status["watchers"] == 0)
 
 
 async def test_slow_requests_stay_in_nginx(cluster: Cluster, tmp_path: Path) -> None:

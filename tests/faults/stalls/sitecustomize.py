@@ -55,8 +55,13 @@ def _hanging(work: Any) -> Any:
     return wait_and_work
 
 
-watchdog.LOOK_S = float(os.environ.get("LOOK_S", watchdog.LOOK_S))
-watchdog.CPU_S_MAX = watchdog.CPU_S_MAX * watchdog.LOOK_S
-Ledger.commit, Ledger.read = _hanging(_commit), _hanging(_read)
+_look_s = float(os.environ.get("LOOK_S", watchdog.LOOK_S))
+for _owner, _name, _value in (
+    (watchdog, "LOOK_S", _look_s),
+    (watchdog, "CPU_S_MAX", watchdog.CPU_S_MAX * _look_s),
+    (Ledger, "commit", _hanging(_commit)),
+    (Ledger, "read", _hanging(_read)),
+):
+    setattr(_owner, _name, _value)
 signal.signal(signal.SIGUSR1, _stall)
 signal.signal(signal.SIGUSR2, _hang_or_go_on)
