@@ -52,7 +52,7 @@ class Admission:
     def arrive(self, connection: socket.socket) -> bool:
         """A new connection, non-blocking. Whether it was let in at once."""
         if connection.fileno() >= self._files_max:
-            self._send_away(connection, "files")
+            self.send_away(connection, "files")
             return False
         word = _first_word(connection)
         if word is not None:
@@ -94,7 +94,7 @@ class Admission:
 
     def _stand_in_line(self, connection: socket.socket) -> None:
         if len(self._line) >= LINE_MAX:
-            self._send_away(connection, "line")
+            self.send_away(connection, "line")
             return
         self._line.append(connection)
         if len(self._line) == 1:
@@ -112,7 +112,7 @@ class Admission:
         if self._line:
             self._loop.call_soon(self._advance)
 
-    def _send_away(self, connection: socket.socket, reason: Reason) -> None:
+    def send_away(self, connection: socket.socket, reason: Reason) -> None:
         self._on_refused(reason)
         with connection:
             try:

@@ -3,12 +3,17 @@
 1. A connection that the kernel has accepted for us, and we have not, would be reset by closing the port, and a
    press on it lost: nginx must not repeat it, for it cannot know that nobody saw it. So those are taken in.
 2. What arrives between the last look into the queue and the close, some microseconds, is still reset.
+3. Where no file is left for one more, those who come are sent away at once, one after the other, on a descriptor
+   that is kept for it: left in the kernel's queue they would wait for a node that cannot take them.
 """
 
 import asyncio
+import errno
 import math
+import os
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, Final
 
 import structlog
@@ -42,6 +47,7 @@ class Listener:
         self._loop = asyncio.get_running_loop()
         self._admission = Admission(self._let_in, on_refused, files.connections_max() + files.KEPT_BACK // 2)
         self._doors: list[socket.socket] = []
+        self._spare: int | None = None
         self._entering: set[asyncio.Task[None]] = set()
 
     @property
@@ -59,6 +65,7 @@ class Listener:
                 f"{host}:{port} cannot be bound ({wrong.strerror}): "
                 "change LIKE_HOST or LIKE_PORT, or end what listens there"
             ) from wrong
+        self._spare = os.open(os.devnull, os.O_RDONLY)
         for door in self._doors:
             self._loop.add_reader(door, self._take_some, door)
         _log.info("node.ready", addresses=[f"{address[0]}:{address[1]}" for address in self.addresses])
@@ -84,13 +91,33 @@ class Listener:
                 if let_in >= LET_IN_PER_TURN:
                     return
         except OSError as wrong:
-            # No file or no memory for one more: they wait in the kernel's queue, and the loop does not spin.
+            if wrong.errno in (errno.EMFILE, errno.ENFILE) and self._send_some_away(door):
+                return
+            # No memory for one more, or not even the spare file: they wait in the kernel's queue, and the loop does
+            # not spin.
             _log.warning("listener.pauses", problem=str(wrong), seconds=PAUSE_S)
             self._loop.remove_reader(door)
             self._loop.call_later(PAUSE_S, self._go_on, door)
 
+    def _send_some_away(self, door: socket.socket) -> bool:
+        """Whether there was a file for it."""
+        if self._spare is None:
+            return False
+        os.close(self._spare)
+        self._spare = None
+        try:
+            for connection in _take_in(door, TAKEN_PER_TURN):
+                self._admission.send_away(connection, "files")
+            self._spare = os.open(os.devnull, os.O_RDONLY)
+        except OSError:
+            return False
+        return True
+
     def _go_on(self, door: socket.socket) -> None:
         if door in self._doors:
+            if self._spare is None:
+                with suppress(OSError):
+                    self._spare = os.open(os.devnull, os.O_RDONLY)
             self._loop.add_reader(door, self._take_some, door)
 
     def _let_in(self, connection: socket.socket) -> None:
@@ -105,6 +132,9 @@ class Listener:
             connection.close()  # It was gone before its turn came.
 
     def _close_doors(self) -> None:
+        if self._spare is not None:
+            os.close(self._spare)
+            self._spare = None
         for door in self._doors:
             door.close()
         self._doors.clear()

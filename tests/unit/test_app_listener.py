@@ -2,6 +2,8 @@
 
 import asyncio
 import errno
+import os
+import resource
 import socket
 
 import pytest
@@ -73,7 +75,7 @@ async def test_a_port_that_is_taken_opens_nothing(runner: web.AppRunner) -> None
     await runner.cleanup()
 
 
-async def test_without_a_file_for_one_more_it_pauses_and_goes_on(
+async def test_without_memory_for_one_more_it_pauses_and_goes_on(
     runner: web.AppRunner, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(listener_module, "PAUSE_S", 0.05)
@@ -86,7 +88,7 @@ async def test_without_a_file_for_one_more_it_pauses_and_goes_on(
     def take_in(_door: socket.socket, _at_most: int) -> list[socket.socket]:
         nonlocal tries
         tries += 1
-        raise OSError(errno.EMFILE, "Too many open files")
+        raise OSError(errno.ENOBUFS, "No buffer space available")
 
     with monkeypatch.context() as full:
         full.setattr(listener_module, "_take_in", take_in)
@@ -96,5 +98,33 @@ async def test_without_a_file_for_one_more_it_pauses_and_goes_on(
     said = [record for record in caplog.records if record.getMessage() == "listener.pauses"]
     assert len(said) == tries, "one line for each pause, not for each turn of the loop"
     assert door.fileno() != -1
+    await listener.close()
+    await runner.cleanup()
+
+
+async def test_without_a_file_for_one_more_those_who_come_are_sent_away_at_once(
+    runner: web.AppRunner, caplog: pytest.LogCaptureFixture
+) -> None:
+    refused: list[str] = []
+    port = free_port()
+    listener = Listener(runner, refused.append)
+    await listener.open("127.0.0.1", port)
+    visitors = [knock(port) for _ in range(3)]
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    fillers = [os.dup(0) for _ in range(3)]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(fillers) + 1, before[1]))
+    try:
+        while True:
+            fillers.append(os.dup(0))
+    except OSError:
+        answers = await asyncio.gather(*(asyncio.to_thread(answer_to, visitor) for visitor in visitors))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        for each in fillers:
+            os.close(each)
+    assert all(answer.startswith(b"HTTP/1.1 503") for answer in answers)
+    assert refused == ["files"] * 3
+    assert not [record for record in caplog.records if record.getMessage() == "listener.pauses"]
+    assert (await asyncio.to_thread(answer_to, knock(port))).endswith(b"hello")
     await listener.close()
     await runner.cleanup()

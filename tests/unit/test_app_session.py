@@ -1,6 +1,8 @@
 """One browser's session: whose presses are whose, what is owed, and what ends it. No socket anywhere."""
 
 import asyncio
+import gc
+import weakref
 from typing import Any
 
 import msgspec
@@ -216,3 +218,20 @@ async def test_a_late_duplicate_is_answered_and_changes_nothing(node: Node) -> N
     await tab.says(type="press", id=1, item="tap:a", n=5)
     (pressed,) = await tab.says(type="press", id=2, item="tap:a", n=3)
     assert (pressed["n"], pressed["count"]) == (5, 5)
+
+
+async def test_an_ended_session_is_freed_without_the_collector(node: Node) -> None:
+    """A ring of two thousand watchers that vanish would be 24 MiB, and the collector does not look that far."""
+    tab = node.tab()
+    await tab.says(type="watch", items=["tap:a"])
+    await tab.says(type="press", id=1, item="tap:a", n=1)
+    tab.session.end()
+    await asyncio.sleep(0)
+    node.engine.forgotten.clear()  # the fake's own memory
+    session = weakref.ref(tab.session)
+    gc.disable()
+    try:
+        del tab
+        assert session() is None
+    finally:
+        gc.enable()
