@@ -27,6 +27,8 @@ from app.session import Session
 
 # A hidden page may wake only once a minute to ping; one that is gone for good is soon a slow watcher.
 SILENCE_S: Final = 150.0
+# As long as nginx leaves out a node that has failed.
+WITHOUT_FILES_S: Final = 2.0
 SWEEP_S: Final = 4.0
 UNANSWERED_MAX: Final = 100
 # Where visitors may press without limit, their programs do. Two answers to each of these, of the longest items, fit
@@ -52,6 +54,7 @@ class Live:
         self._allowed_origins = allowed_origins
         self._work_per_s = work_per_s(desk.budget.rate)
         self._unanswered_max = UNANSWERED_MAX if desk.budget.is_limited else UNANSWERED_UNLIMITED_MAX
+        self._without_files_until = float("-inf")
         self._connections_max = min(files.connections_max(), memory.connections_max())
         self._sessions: dict[Connection, Session] = {}
         self.is_leaving = False
@@ -77,7 +80,16 @@ class Live:
 
     @property
     def is_full(self) -> bool:
+        """Whether whoever has not come yet had better go elsewhere."""
+        return self._is_crowded or asyncio.get_running_loop().time() < self._without_files_until
+
+    @property
+    def _is_crowded(self) -> bool:
         return len(self._sessions) >= self._connections_max
+
+    def note_without_files(self) -> None:
+        """Somebody was sent away for whom there was no file: for a while nobody more is asked here."""
+        self._without_files_until = asyncio.get_running_loop().time() + WITHOUT_FILES_S
 
     async def sweep(self) -> None:
         """Look after the silent ones, and after all if nothing can be saved, for as long as the node lives."""
@@ -129,7 +141,7 @@ class Live:
             return wire.CLOSE_FORBIDDEN_ORIGIN
         if self.is_leaving:
             return wire.CLOSE_LEAVING
-        if self.is_full:
+        if self._is_crowded:
             self._desk.metrics.count_turned_away("full")
             return wire.CLOSE_OVERLOADED
         return None

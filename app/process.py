@@ -15,14 +15,16 @@ import os
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any, Final
 
 import structlog
 from aiohttp import http_parser, web
 
 from app import __version__, files, keys
+from app.admission import Reason
 from app.listener import Listener
-from app.main import build_app, build_tools
+from app.main import Tools, build_app, build_tools
 from app.settings import Settings
 from cluster.surface import Budget, ClusterSettings, Engine, StartError
 
@@ -60,7 +62,7 @@ async def run_node(settings: Settings, make_engine: EngineFactory) -> int:
         )
         parts.push_async_callback(runner.cleanup)
         await runner.setup()
-        listener = Listener(runner, tools.metrics.count_turned_away)
+        listener = Listener(runner, partial(_note_refusal, runner.app, tools))
         parts.push_async_callback(_send_away, runner, listener, engine)
         await listener.open(settings.host, settings.port)
         failures = [engine.failed, runner.app[keys.FAILED]]
@@ -70,6 +72,12 @@ async def run_node(settings: Settings, make_engine: EngineFactory) -> int:
     overdue.cancel()
     _log.info("node.stopped")
     return code
+
+
+def _note_refusal(app: web.Application, tools: Tools, reason: Reason) -> None:
+    tools.metrics.count_turned_away(reason)
+    if reason == "files":
+        app[keys.LIVE].note_without_files()
 
 
 def check_parser() -> None:

@@ -254,3 +254,16 @@ def test_messages_of_the_node_are_whole_frames_of_any_length() -> None:
         frame = wire.frame(wire.Error(code="x", message="y" * length))
         assert frame[0] == 0x81
         assert frame.endswith(b'"}')
+
+
+async def test_a_node_without_files_asks_for_nobody_more_and_serves_those_who_came(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "WITHOUT_FILES_S", 0.2)
+    site.client.app[keys.LIVE].note_without_files()
+    async with site.client.get("/readyz") as answer:
+        assert (answer.status, await answer.json()) == (503, {"state": "full"})
+    browser = await site.browser()
+    await browser.say(type="ping")
+    await browser.hear("pong")
+    await until(lambda: not site.client.app[keys.LIVE].is_full)
