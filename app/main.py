@@ -66,6 +66,7 @@ def build_app(settings: Settings, engine: Engine, tools: Tools) -> web.Applicati
     app[keys.LIVE] = live.Live(desk, settings.allowed_origins)
     app[keys.FORM_TOKENS] = Tokens(settings.form_keys)
     app[keys.RESETTING] = asyncio.Lock()
+    app[keys.BACKING_UP] = asyncio.Lock()
     app[keys.FAILED] = asyncio.get_running_loop().create_future()
     app.router.add_routes([*ROUTES, *(ADMIN_ROUTES if settings.admin_token else ()), *tools.probes.routes()])
     app.on_response_prepare.append(guards.add_headers)

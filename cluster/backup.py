@@ -5,11 +5,13 @@
 2. The copy gets a ledger id of its own. With the old one, a node that is started from it beside the first would
    not count as a copy, nor the first for it (R9).
 3. It is checked and synced before anybody is told that it is there.
+4. Where it would fill the disk it is not begun.
 """
 
 import asyncio
 import os
 import secrets
+import shutil
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -22,6 +24,8 @@ from cluster.ledger import Ledger, LedgerError
 from cluster.surface import BackupError
 
 PAGES_A_STEP: Final = 1000
+# For what commits write while the copy lies beside the ledger; and a tenth of the ledger, for what they add to it.
+SPARE_BYTES: Final = 4 * 1024 * 1024
 
 
 async def back_up(ledger: Ledger, batches: Batches, target: Path) -> None:
@@ -29,6 +33,7 @@ async def back_up(ledger: Ledger, batches: Batches, target: Path) -> None:
     if await asyncio.to_thread(target.exists):
         raise BackupError(f"{target} exists already")
     try:
+        await _check_room(ledger, batches, target.parent)
         await _copy(ledger, batches, target)
         await asyncio.to_thread(_finish, target)
     except BaseException as error:
@@ -36,6 +41,17 @@ async def back_up(ledger: Ledger, batches: Batches, target: Path) -> None:
         if isinstance(error, apsw.Error | OSError | LedgerError):
             raise BackupError(f"{target}: {error}. Is there room for a copy of the ledger?") from error
         raise
+
+
+async def _check_room(ledger: Ledger, batches: Batches, folder: Path) -> None:
+    """A copy that fills the disk would keep the ledger from going on."""
+    needed = await batches.run(ledger.size_bytes) * 11 // 10 + SPARE_BYTES
+    free = (await asyncio.to_thread(shutil.disk_usage, folder)).free
+    if free < needed:
+        raise BackupError(
+            f"{folder} has {free:,} bytes free, and a copy of the ledger beside it takes up to {needed:,}: "
+            "free space on this disk, or back up another node"
+        )
 
 
 async def _copy(ledger: Ledger, batches: Batches, target: Path) -> None:

@@ -59,6 +59,18 @@ async def test_a_backup_that_fails_leaves_nothing_and_the_node_goes_on(site: Sit
     assert (await presser.last()).n == 1
 
 
+async def test_a_copy_that_would_fill_the_disk_is_not_begun(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = await site.start("n1")
+    begun: list[Path] = []
+    monkeypatch.setattr(backup, "_copy", lambda _ledger, _batches, target: begun.append(target))
+    monkeypatch.setattr(backup, "SPARE_BYTES", 1 << 60)
+    with pytest.raises(BackupError, match="free space on this disk, or back up another node"):
+        await node.back_up(tmp_path / "ledger.db")
+    assert not begun
+
+
 async def test_a_broken_copy_is_no_backup(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     node = await site.start("n1")
     for who in range(40):
