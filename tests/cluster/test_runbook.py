@@ -22,7 +22,7 @@ from tests.support.visitor import Visitor
 from tests.support.waiting import wait_for
 
 # Which test does what stands below a heading: here, or elsewhere in tests/ where that was there before.
-HERE, WORDS = "cluster/test_runbook.py", "unit/test_runbook.py"
+HERE, WORDS = "cluster/test_runbook.py", "unit/test_runbook_words.py"
 BACKED_UP = (HERE, "test_a_backup_under_load_fills_a_new_node_and_a_lost_cluster")
 EVERYDAY = (HERE, "test_everyday_commands_of_an_operator")
 PROVED_BY = {
@@ -32,6 +32,10 @@ PROVED_BY = {
     "How a node ends, and what keeps it from starting": (WORDS, "test_every_refusal_to_start_is_quoted"),
     "Take a backup": BACKED_UP,
     "Restore a backup onto a new node": BACKED_UP,
+    "Backup and restore with compose": (
+        "compose/test_compose_backup.py",
+        "test_a_backup_of_a_container_is_restored",
+    ),
     "All disks are lost": BACKED_UP,
     "Replace a lost disk": ("cluster/test_catching_up.py", "test_a_lost_disk_loses_no_acknowledged_press"),
     "A ledger whose file is broken": (HERE, "test_a_broken_ledger_is_moved_away"),
