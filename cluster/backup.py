@@ -12,6 +12,7 @@ import asyncio
 import os
 import secrets
 import shutil
+import threading
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -24,6 +25,8 @@ from cluster.ledger import Ledger, LedgerError
 from cluster.surface import BackupError
 
 PAGES_A_STEP: Final = 1000
+# Of SQLite's machine; some milliseconds.
+STEPS_A_LOOK: Final = 10_000
 # For what commits write while the copy lies beside the ledger; and a tenth of the ledger, for what they add to it.
 SPARE_BYTES: Final = 4 * 1024 * 1024
 
@@ -35,7 +38,7 @@ async def back_up(ledger: Ledger, batches: Batches, target: Path) -> None:
     try:
         await _check_room(ledger, batches, target.parent)
         await _copy(ledger, batches, target)
-        await asyncio.to_thread(_finish, target)
+        await _finish_in_thread(target)
     except BaseException as error:
         await asyncio.to_thread(target.unlink, missing_ok=True)
         if isinstance(error, apsw.Error | OSError | LedgerError):
@@ -66,8 +69,25 @@ async def _copy(ledger: Ledger, batches: Batches, target: Path) -> None:
             await batches.run(backup.finish)
 
 
-def _finish(target: Path) -> None:
+async def _finish_in_thread(target: Path) -> None:
+    """A thread cannot be cancelled, and a process waits for it at its end: it is told to give up.
+
+    It has ended when this ends, so that it does not work on a file that is removed.
+    """
+    is_given_up = threading.Event()
+    finishing = asyncio.ensure_future(asyncio.to_thread(_finish, target, is_given_up))
+    try:
+        await asyncio.shield(finishing)
+    except asyncio.CancelledError:
+        is_given_up.set()
+        # Whatever it says now, nobody wants the copy any more.
+        await asyncio.gather(finishing, return_exceptions=True)
+        raise
+
+
+def _finish(target: Path, is_given_up: threading.Event) -> None:
     with closing(apsw.Connection(str(target))) as copy:
+        copy.set_progress_handler(is_given_up.is_set, STEPS_A_LOOK)
         copy.pragma("journal_mode", "delete")
         copy.execute("UPDATE meta SET value = ? WHERE key = 'ledger_id'", (secrets.token_bytes(LEDGER_LENGTH),))
         problem = copy.pragma("quick_check")

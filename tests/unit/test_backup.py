@@ -1,9 +1,11 @@
 """Backups while the node goes on: consistent, checked, and safe to start another node from."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import apsw
 import pytest
 
 from cluster import backup
@@ -77,13 +79,38 @@ async def test_a_broken_copy_is_no_backup(site: Site, tmp_path: Path, monkeypatc
         Presser(node, who).press(1)
     finish = backup._finish
 
-    def spoil_first(target: Path) -> None:
+    def spoil_first(target: Path, is_given_up: threading.Event) -> None:
         content = bytearray(target.read_bytes())
         content[-4096:-2048] = b"\xaa" * 2048
         target.write_bytes(content)
-        finish(target)
+        finish(target, is_given_up)
 
     monkeypatch.setattr(backup, "_finish", spoil_first)
     with pytest.raises(BackupError):
         await node.back_up(tmp_path / "ledger.db")
+    assert not (tmp_path / "ledger.db").exists()
+
+
+async def test_a_node_that_stops_does_not_wait_for_the_check_of_a_copy(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = await site.start("n1")
+    finish, told = backup._finish, []
+    begun = threading.Event()
+
+    def finish_late(target: Path, is_given_up: threading.Event) -> None:
+        begun.set()
+        told.append(is_given_up.wait(5))
+        with pytest.raises(apsw.InterruptError):
+            finish(target, is_given_up)
+        told.append(True)
+
+    monkeypatch.setattr(backup, "_finish", finish_late)
+    monkeypatch.setattr(backup, "STEPS_A_LOOK", 1)
+    copying = asyncio.create_task(node.back_up(tmp_path / "ledger.db"))
+    await asyncio.to_thread(begun.wait, 5)
+    copying.cancel()
+    await asyncio.gather(copying, return_exceptions=True)
+    assert copying.cancelled()
+    assert told == [True, True]
     assert not (tmp_path / "ledger.db").exists()

@@ -3,6 +3,7 @@
 import base64
 import fcntl
 import json
+import signal
 import stat
 from collections.abc import AsyncIterator, Awaitable, Callable
 from hashlib import sha256
@@ -17,6 +18,7 @@ from cli.arguments import Command, parse_arguments, parse_command
 from cli.exit_codes import UsageError
 from tests.support.ports import free_port
 from tests.support.terminal import Terminal
+from tests.support.waiting import wait_for
 from tests.unit.sites import Site
 from tests.unit.test_cli_program import Program
 
@@ -264,6 +266,16 @@ async def test_a_person_sees_that_it_goes_on(program: Program, site: Site, folde
     await terminal.until_shown("is a whole backup")
     assert await terminal.process.wait() == 0
     await terminal.end()
+
+
+async def test_who_loses_patience_leaves_nothing(program: Program, site: Site, folder: Path) -> None:
+    site.engine.may_end_backup.clear()
+    process = await program.start("backup", str(folder / "a.db"))
+    await wait_for(lambda: files(folder) == ["a.db.part"], 10, "the backup to begin")
+    process.send_signal(signal.SIGINT)
+    assert await process.wait() == 130
+    assert files(folder) == []
+    site.engine.may_end_backup.set()
 
 
 async def test_it_is_an_argument_and_not_typed(program: Program) -> None:
