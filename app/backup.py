@@ -15,7 +15,7 @@ import base64
 import os
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import IO, Final
@@ -32,6 +32,8 @@ COPY_NAME: Final = "backup.tmp"
 PIECE_BYTES: Final = 256 * 1024
 # Who takes less than a piece in so long keeps a disk full of copies for nothing.
 STALLED_S: Final = 60.0
+# Whoever has the last byte of a backup may ask for the next before this node has put the first one away.
+TURN_S: Final = 1.0
 CONTENT_TYPE: Final = "application/vnd.sqlite3"
 
 _log = structlog.get_logger(__name__)
@@ -39,11 +41,8 @@ _log = structlog.get_logger(__name__)
 
 async def download(request: web.Request) -> web.StreamResponse:
     admin.check_admin(request)
-    making = request.app[keys.BACKING_UP]
-    if making.locked():
-        raise RefusedError("backing_up")
-    async with making:
-        cluster = request.app[keys.SETTINGS].cluster
+    cluster = request.app[keys.SETTINGS].cluster
+    async with _one_at_a_time(request.app[keys.BACKING_UP]):
         copy = await _make_copy(request.app[keys.DESK].engine, Path(cluster.data_dir), cluster.name)
         try:
             return await _send(request, copy, cluster.name)
@@ -51,6 +50,19 @@ async def download(request: web.Request) -> web.StreamResponse:
             # This gives the disk its room back, which takes a while for many gigabytes. Not waited for, so that
             # it happens though this request may be cancelled.
             asyncio.get_running_loop().run_in_executor(None, copy.close)
+
+
+@asynccontextmanager
+async def _one_at_a_time(making: asyncio.Lock) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(TURN_S):
+            await making.acquire()
+    except TimeoutError as late:
+        raise RefusedError("backing_up") from late
+    try:
+        yield
+    finally:
+        making.release()
 
 
 def remove_leftovers(data_dir: Path) -> None:
