@@ -3,6 +3,9 @@
 # make install only the virtual environment in .venv that `make run` makes and uses
 # make test    everything that can be checked here, each layer a run of its own; installs what is missing
 #              SEEDS=5000 more simulated lives · WITHOUT="compose browser" leaves layers out, and says so
+# make faults  the fault matrix in its long form: up to an hour, 1,000,000 presses; writes docs/reliability.md's table
+#              (`make test` has the short form). FAULTS_SEED=7 the same random choices again
+# make faults-kills   1,000 rounds of SIGKILL        make faults-bits   200 cases of each spoilt file
 # make simulate  SEEDS=10000 lives of a simulated cluster on all cores, and what they came across
 # make ablations LIVES=200 the same with each rule switched off in turn; writes docs/ablations.md
 
@@ -19,7 +22,9 @@ export SEEDS
 
 LAYERS := lint unit simulation cluster browser compose faults
 
-.PHONY: help install run test $(LAYERS) tools simulate ablations lock clean
+LONG_FAULTS := faults-kills faults-bits
+
+.PHONY: help install run test $(LAYERS) $(LONG_FAULTS) tools simulate ablations lock clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -33,8 +38,11 @@ run: install
 test: .venv/tests-installed tools
 	@.venv/bin/python -m tests.layers --without "$(WITHOUT)" $(LAYERS)
 
-$(LAYERS): .venv/tests-installed
+$(filter-out faults,$(LAYERS)) $(LONG_FAULTS): .venv/tests-installed
 	@.venv/bin/python -m tests.layers $@
+
+faults: .venv/tests-installed
+	@.venv/bin/python -m tests.layers faults-long
 
 simulate: .venv/tests-installed
 	@.venv/bin/python -m tests.simulation.run $(SEEDS)

@@ -34,6 +34,11 @@ class PressBudget:
         return len(self._buckets)
 
     @property
+    def rate(self) -> float:
+        """Presses per second; infinite without a limit."""
+        return self._rate if self.is_limited else math.inf
+
+    @property
     def is_limited(self) -> bool:
         return self._rate > 0 and self._burst > 0
 

@@ -12,6 +12,7 @@ import msgspec
 from app import wire
 from app.budget import PressBudget
 from app.hub import Hub
+from app.ledger_watch import LedgerWatch
 from app.metrics import Metrics
 from app.visitors import TokenError, Tokens
 from cluster.surface import Answer, Engine, Snapshot
@@ -23,6 +24,7 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
     node: str
     engine: Engine
     hub: Hub
+    ledger: LedgerWatch
     tokens: Tokens
     budget: PressBudget
     metrics: Metrics

@@ -84,6 +84,8 @@ class Hub:
         self._forget_visitor(watcher)
         self._owed.discard(watcher)
         self._slow.discard(watcher)
+        # A ring with its session would be left to the collector, which the node keeps from looking that far.
+        watcher.on_erased = _nobody_is_here
         self._count_watchers(-1)
 
     def set_visitor(self, watcher: Watcher, visitor: bytes) -> None:
@@ -234,3 +236,7 @@ class Hub:
         self._watchers += change
         self._metrics.watchers.set(self._watchers)
         self._on_watchers(self._watchers)
+
+
+def _nobody_is_here() -> None:
+    """What an erasure calls of a watcher that is gone."""

@@ -2,10 +2,13 @@
 
 1. A forbidden origin is accepted and closed with 4502: a browser's script cannot see a refused handshake.
 2. A connection from which nothing came for `SILENCE_S`, not even a ping, is closed with 4003.
-3. Nobody is let in for whom there is no file left: that one is closed with 4004, and finds another node.
-4. A client that asks faster than the engine answers is not read from until the engine has caught up.
+3. Nobody is let in for whom there is no file or no memory left: that one is closed with 4004, and finds another
+   node.
+4. A client that asks faster than the engine answers, or than it reads the answers, is not read from until that is
+   over; one that has not taken them after `SLOW_S` is closed with 4002.
 5. On shutdown every browser is told when to leave, spread so that the other nodes are not stormed; who is
-   still here after that is closed with 4001. A node that turned read-only sends them to a healthy one.
+   still here after that is closed with 4001. A node that turned read-only, or whose ledger hangs, sends them to a
+   healthy one.
 """
 
 import asyncio
@@ -13,21 +16,30 @@ from contextlib import suppress
 from typing import Final
 
 import structlog
-from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
+from aiohttp import WSCloseCode, WSMessage, WSMsgType, web, web_ws
 
-from app import files, guards, keys, wire
+from app import files, guards, keys, memory, wire
 from app.connection import Connection
 from app.desk import Desk
+from app.hub import SLOW_BYTES, SLOW_S
+from app.pace import Pace, work_per_s
 from app.session import Session
 
 # A hidden page may wake only once a minute to ping; one that is gone for good is soon a slow watcher.
 SILENCE_S: Final = 150.0
-SWEEP_S: Final = 5.0
-UNANSWERED_MAX: Final = 1000
-CAUGHT_UP_LOOK_S: Final = 0.01
+SWEEP_S: Final = 4.0
+UNANSWERED_MAX: Final = 100
+# Where visitors may press without limit, their programs do. Two answers to each of these, of the longest items, fit
+# into what a connection may have unsent.
+UNANSWERED_UNLIMITED_MAX: Final = 250
+CAUGHT_UP_LOOK_S: Final = 0.02
+UNHEARD_BYTES: Final = 32 * 1024
 LEAVING_S_MAX: Final = 3.0
 LEAVING_PER_S: Final = 1000
 LEAVING_GRACE_S: Final = 0.5
+
+# aiohttp would keep half a MiB of every browser that talks faster than it is heard: twice this number.
+vars(web_ws)["DEFAULT_CHUNK_SIZE"] = UNHEARD_BYTES
 
 _log = structlog.get_logger(__name__)
 
@@ -38,12 +50,14 @@ class Live:
     def __init__(self, desk: Desk, allowed_origins: frozenset[str]) -> None:
         self._desk = desk
         self._allowed_origins = allowed_origins
-        self._connections_max = files.connections_max()
+        self._work_per_s = work_per_s(desk.budget.rate)
+        self._unanswered_max = UNANSWERED_MAX if desk.budget.is_limited else UNANSWERED_UNLIMITED_MAX
+        self._connections_max = min(files.connections_max(), memory.connections_max())
         self._sessions: dict[Connection, Session] = {}
         self.is_leaving = False
         self._has_left = asyncio.Event()
 
-    async def handle(self, request: web.Request) -> web.WebSocketResponse:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
         if request.headers.get("Upgrade", "").lower() != "websocket":
             raise web.HTTPUpgradeRequired(headers={"Upgrade": "websocket"})
         socket = web.WebSocketResponse(
@@ -52,14 +66,18 @@ class Live:
         try:
             await socket.prepare(request)
         except ConnectionResetError:
-            # Gone before the handshake was done: aiohttp finds that out once more, and lets it be.
-            return socket
+            # Gone before the handshake was done. The socket is half prepared, and aiohttp would trip over it.
+            return web.Response()
         refusal = self._refusal(request)
         if refusal is not None:
             await socket.close(code=refusal, drain=False)
         elif request.transport is not None:
             await self._converse(Connection(socket, request.transport), socket)
         return socket
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._sessions) >= self._connections_max
 
     async def sweep(self) -> None:
         """Look after the silent ones, and after all if nothing can be saved, for as long as the node lives."""
@@ -87,7 +105,8 @@ class Live:
         They may come back by chance; then they are sent on again.
         """
         engine = self._desk.engine
-        if engine.state == "read_only" and any(node.state == "ready" for node in engine.status()):
+        cannot_save = engine.state == "read_only" or self._desk.ledger.is_stalled
+        if cannot_save and any(node.state == "ready" and not node.is_self for node in engine.status()):
             self._tell_to_leave()
 
     def _tell_to_leave(self) -> float:
@@ -110,7 +129,10 @@ class Live:
             return wire.CLOSE_FORBIDDEN_ORIGIN
         if self.is_leaving:
             return wire.CLOSE_LEAVING
-        return wire.CLOSE_OVERLOADED if len(self._sessions) >= self._connections_max else None
+        if self.is_full:
+            self._desk.metrics.count_turned_away("full")
+            return wire.CLOSE_OVERLOADED
+        return None
 
     async def _converse(self, connection: Connection, socket: web.WebSocketResponse) -> None:
         session = self._sessions[connection] = Session(self._desk, connection)
@@ -126,17 +148,21 @@ class Live:
             self._desk.metrics.connections.dec()
             session.end()
             connection.release()
+            _forget_how_it_ended(socket)
             if not self._sessions:
                 self._has_left.set()
 
     async def _listen(self, connection: Connection, socket: web.WebSocketResponse, session: Session) -> None:
         loop = asyncio.get_running_loop()
+        pace = Pace(self._work_per_s)
         while True:
             message: WSMessage = await socket.receive()
             connection.heard_at = loop.time()
             match message.type:
-                case WSMsgType.TEXT:
+                case WSMsgType.TEXT if not connection.is_closing:
                     session.receive(message.data)
+                case WSMsgType.TEXT:
+                    pass
                 case WSMsgType.PING:
                     connection.send(wire.pong_frame(message.data))
                 case WSMsgType.PONG:
@@ -145,17 +171,41 @@ class Live:
                     connection.close(WSCloseCode.UNSUPPORTED_DATA)
                 case _:
                     return
-            if session.unanswered > UNANSWERED_MAX:
-                await _caught_up(session, connection)
+            if session.unanswered > self._unanswered_max:
+                await _caught_up(session, connection, self._unanswered_max // 2)
+            if connection.backlog_bytes() > SLOW_BYTES and not await _has_drained(connection):
+                self._desk.metrics.slow_watchers.labels("closed").inc()
+                connection.close(wire.CLOSE_TOO_SLOW)
+            await pace.keep(session.work)
 
 
-async def _caught_up(session: Session, connection: Connection) -> None:
-    """Until the engine has answered half of what this session asked, or the connection was closed.
+def _forget_how_it_ended(socket: web.WebSocketResponse) -> None:
+    """A socket keeps the error that ended it, and its traceback the socket: a ring that only a full collection of
+    all objects takes apart, which stops the loop for as long as ten thousand of them need.
+    """
+    error = socket.exception()
+    if error is not None:
+        error.__traceback__ = error.__context__ = None
+
+
+async def _caught_up(session: Session, connection: Connection, unanswered: int) -> None:
+    """Until the engine owes no more than so many answers, or the connection was closed.
 
     It looks now and then instead of being told: this is rare, and two sides can end it.
     """
-    while session.unanswered > UNANSWERED_MAX // 2 and not connection.is_closing:  # noqa: ASYNC110
+    while session.unanswered > unanswered and not connection.is_closing:  # noqa: ASYNC110
         await asyncio.sleep(CAUGHT_UP_LOOK_S)
+
+
+async def _has_drained(connection: Connection) -> bool:
+    """Waits until the client has read what it asked for, or is gone; False if it has not after `SLOW_S`."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + SLOW_S
+    while connection.backlog_bytes() > SLOW_BYTES and not connection.is_closing:
+        if loop.time() > deadline:
+            return False
+        await asyncio.sleep(CAUGHT_UP_LOOK_S)
+    return True
 
 
 async def let_go(request: web.Request, response: web.StreamResponse) -> None:
@@ -165,5 +215,5 @@ async def let_go(request: web.Request, response: web.StreamResponse) -> None:
         response.headers["Connection"] = "close"
 
 
-async def handle(request: web.Request) -> web.WebSocketResponse:
+async def handle(request: web.Request) -> web.StreamResponse:
     return await request.app[keys.LIVE].handle(request)

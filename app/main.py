@@ -19,6 +19,7 @@ from app import guards, keys, live
 from app.budget import PressBudget
 from app.desk import Desk
 from app.hub import Hub
+from app.ledger_watch import LedgerWatch, refuse_while_stalled
 from app.metrics import Metrics
 from app.probes import Probes
 from app.problems import answer_problems
@@ -50,20 +51,21 @@ def build_app(settings: Settings, engine: Engine, tools: Tools) -> web.Applicati
     clock = asyncio.get_running_loop().time
     hub = Hub(tools.metrics, clock, engine.set_watchers)
     engine.subscribe(hub.on_changed)
-    tools.probes.attach(engine)
     desk = Desk(
         node=settings.cluster.name,
         engine=engine,
         hub=hub,
+        ledger=LedgerWatch(engine),
         tokens=Tokens(settings.visitor_keys),
         budget=tools.budget,
         metrics=tools.metrics,
         clock=clock,
     )
-    app = web.Application(middlewares=[answer_problems], client_max_size=BODY_BYTES_MAX)
+    app = web.Application(middlewares=[answer_problems, refuse_while_stalled], client_max_size=BODY_BYTES_MAX)
     app[keys.SETTINGS] = settings
     app[keys.DESK] = desk
-    app[keys.LIVE] = live.Live(desk, settings.allowed_origins)
+    browsers = app[keys.LIVE] = live.Live(desk, settings.allowed_origins)
+    tools.probes.attach(engine, {"stalled": lambda: desk.ledger.is_stalled, "full": lambda: browsers.is_full})
     app[keys.FORM_TOKENS] = Tokens(settings.form_keys)
     app[keys.RESETTING] = asyncio.Lock()
     app[keys.BACKING_UP] = asyncio.Lock()
@@ -83,6 +85,7 @@ async def _background(app: web.Application) -> AsyncIterator[None]:
         asyncio.create_task(desk.hub.run(app[keys.SETTINGS].push_interval_ms), name="hub"),
         asyncio.create_task(app[keys.LIVE].sweep(), name="sweep"),
         asyncio.create_task(desk.metrics.watch_loop(), name="loop_lag"),
+        asyncio.create_task(desk.ledger.run(), name="ledger_watch"),
     ]
     for task in tasks:
         task.add_done_callback(partial(_note_end, app[keys.FAILED]))

@@ -46,6 +46,9 @@ class Metrics:
         self.slow_watchers = Counter(
             "like_slow_watchers_total", "Times a slow watcher was skipped, closed.", ("action",), registry=registry
         )
+        self.turned_away = Counter(
+            "like_connections_refused_total", "Connections turned away.", ("reason",), registry=registry
+        )
         self.loop_lag = Gauge("like_loop_lag_seconds", "How late the event loop woke up last.", registry=registry)
 
     def collect_from(self, counters: Callable[[], Mapping[str, float]]) -> None:
@@ -56,6 +59,9 @@ class Metrics:
         """The first answer to a press: what was refused, taken in part, or taken."""
         is_short = asked is not None and answer.n < asked
         self.presses.labels(way, answer.refusal or ("partial" if is_short else "taken")).inc()
+
+    def count_turned_away(self, reason: str) -> None:
+        self.turned_away.labels(reason).inc()
 
     def page(self) -> bytes:
         return generate_latest(self.registry)

@@ -32,6 +32,8 @@ EXIT_FAILED: Final = 1
 STOP_S_MAX: Final = 9.0
 # How long requests in work may take once the browsers have left.
 REQUESTS_S_MAX: Final = 1.0
+# Longer than nginx keeps an idle connection to a node, 60 s; half a request is cut after it, too.
+IDLE_S_MAX: Final = 75.0
 
 EngineFactory = Callable[[ClusterSettings, Budget, Sequence[web.RouteDef]], Engine]
 
@@ -53,10 +55,15 @@ async def run_node(settings: Settings, make_engine: EngineFactory) -> int:
         parts.push_async_callback(engine.stop)
         if not await _wait_until_ready(engine, stop):
             return _ended(stop, [engine.failed])
-        runner = web.AppRunner(build_app(settings, engine, tools), access_log=None, shutdown_timeout=REQUESTS_S_MAX)
+        runner = web.AppRunner(
+            build_app(settings, engine, tools),
+            access_log=None,
+            shutdown_timeout=REQUESTS_S_MAX,
+            keepalive_timeout=IDLE_S_MAX,
+        )
         parts.push_async_callback(runner.cleanup)
         await runner.setup()
-        listener = Listener(runner)
+        listener = Listener(runner, tools.metrics.count_turned_away)
         parts.push_async_callback(_send_away, runner, listener, engine)
         await listener.open(settings.host, settings.port)
         failures = [engine.failed, runner.app[keys.FAILED]]

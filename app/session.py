@@ -6,8 +6,8 @@
 3. A press is answered through `reply`, at the commit and perhaps once more when the copies exist; of one item
    and actor the engine owes a session only the newest second answer.
 4. An error answers one message and changes nothing. `FAULTS_MAX` mistakes within `FAULTS_WINDOW_S` end it.
-5. `unanswered` counts what the engine still has to do for this session; `app.live` stops reading from a client
-   that asks for more than the engine can do.
+5. `unanswered` counts what the engine still has to do for this session, and `work` all that it was ever asked to
+   do; `app.live` stops reading from a client that asks for more than the engine can do, or too fast (`app.pace`).
 
 Made and fed by `app.live`, on the loop's thread.
 """
@@ -21,6 +21,7 @@ from app import wire
 from app.connection import Outlet
 from app.desk import Desk, tally_in
 from app.hub import Watcher
+from app.pace import ITEMS_PER_WORK
 from app.refusals import ERASED, REFUSALS, error
 from app.visitors import TokenError, actor_of, new_tab, new_visitor
 from cluster.core.items import is_pressable, tally_max
@@ -42,11 +43,12 @@ class Session:
         self._watcher = Watcher(outlet, new_visitor(), self._begin_afresh)
         self._has_ended = False
         self._is_afresh = False
-        self.unanswered = 0
+        self.unanswered = self.work = 0
         desk.hub.add(self._watcher)
         self._say_hello()
 
     def receive(self, text: str) -> None:
+        self.work += 1
         try:
             message = wire.decode(text)
         except wire.MessageError as wrong:
@@ -113,13 +115,15 @@ class Session:
 
     def _read(self, items: Sequence[str], deliver: Callable[[Sequence[str], Snapshot], None]) -> None:
         """Deliver these items and this session's tallies of them."""
+        cost = 1 + len(items) // ITEMS_PER_WORK
 
         def answered(snapshot: Snapshot) -> None:
-            self.unanswered -= 1
+            self.unanswered -= cost
             if not self._has_ended:
                 deliver(items, snapshot)
 
-        self.unanswered += 1
+        self.unanswered += cost
+        self.work += cost
         self._desk.engine.read(items, [(item, self._actor(item)) for item in items], answered)
 
     def _actor(self, item: str) -> bytes:
@@ -150,16 +154,21 @@ class Session:
         if wish.n is not None and not 1 <= wish.n <= tally_max(wish.item):
             self._refuse("bad_tally", message_id=wish.id)
             return
+        if (hindrance := self._desk.ledger.hindrance(self.unanswered)) is not None:
+            self._refuse(hindrance, message_id=wish.id)
+            return
         visitor = self._watcher.visitor
         actor = actor_of(wish.item, visitor, wish.tab or self._tab)
         press = Press(item=wish.item, actor=actor, gen=wish.gen, n=wish.n)
         self.unanswered += 1
+        self._desk.ledger.waiting += 1
         self._desk.engine.press(press, _Reply(self, wish, visitor), owner=self)
 
     def answer(self, wish: wire.PressWish, visitor: bytes, answer: Answer, *, is_first: bool) -> None:
         """What became of a press that this visitor of the session made."""
         if is_first:
             self.unanswered -= 1
+            self._desk.ledger.waiting -= 1
             self._desk.metrics.count_press("live", answer, wish.n)
         if self._has_ended:
             return

@@ -15,12 +15,19 @@ from cluster.core.sums import ItemSums
 
 CHECKSUM_LENGTH: Final = 8
 KEY_LENGTH: Final = 16
+# Kept twice, each with its own hash: with a wrong key no row would fit, and a lone node would have lost them all.
+KEY_NAMES: Final = ("checksum_key", "checksum_key_again")
 
 _three_numbers: Final = struct.Struct(">qqq").pack
 _two_numbers: Final = struct.Struct(">qq").pack
 
 # What content of a wrong type or size raises: the disk may turn a number into a text.
 UNSUITABLE: Final = (struct.error, TypeError, AttributeError, ValueError, OverflowError)
+
+
+def hash_of_key(key: bytes) -> bytes:
+    """What stands behind the key where it is kept."""
+    return blake2b(key, digest_size=CHECKSUM_LENGTH).digest()
 
 
 class Checksums:

@@ -69,28 +69,31 @@ class Ledger:
     def _open_table(self) -> None:
         """Read what a start needs, after a whole check if the disk has changed anything."""
         try:
-            self._table = Table(self._db)
-            self.load()
+            self._begin()
             is_suspect = bool(self._table.meta("suspect"))
         except SpoiltError:
             is_suspect = True  # the check says what is spoilt
         if is_suspect:
             with self._transaction():
                 check_whole(self._db, self._file.name)
-            self._table = Table(self._db)
-            self.load()
+            self._begin()
+
+    def _begin(self) -> None:
+        self._table = Table(self._db)
+        self.round = Round(self._table)
+        self.load()
 
     def load(self) -> list[int]:
         """Read what a start needs, none of the tallies; returns the buckets of this moment."""
         table = self._table
         table.load()
-        self.id: bytes = table.meta("ledger_id")
+        self.id = table.id
         self.heads, self.seqs = table.heads, table.seqs
         self.buckets = table.buckets()
         erasures = table.item("")
         self.erased = {row.actor for row in table.rows_of(erasures[0], "", b"", -1)} if erasures else set()
         self.quarantined: int = self._db.execute("SELECT count(*) FROM quarantine").get
-        self.round = Round(table)
+        self.round.begin_again()
         return list(self.buckets)
 
     def close(self) -> None:
@@ -117,7 +120,7 @@ class Ledger:
             with self._translated(), self._transaction():
                 changes = self.round.step(rows_max, self.erased)
         except LedgerFullError:
-            self.round = Round(self._table)  # what it has done was rolled back
+            self.round.begin_again()
             raise
         self._note(changes)
         return changes

@@ -5,6 +5,7 @@
 2. All heads are dropped, which is always safe (R16): the node then pulls everything, the lost rows too. What no
    other node has, it cannot get back.
 3. A file whose structure is broken is not mended but refused: a tree that lost a page cannot say what is missing.
+   So is one with an item that is not found by its name, for it would be checked anew at every start.
 
 Runs at a start, before anybody is served, in the caller's transaction.
 """
@@ -15,11 +16,10 @@ from typing import Any, Final
 import apsw
 import structlog
 
-from cluster.checksums import Checksums
-from cluster.core.rows import Row
+from cluster.core.rows import ORIGIN_LENGTH, Row
 from cluster.core.sums import BUCKETS, DIGEST_LENGTH, ItemSums, bucket_of, replaced, shifted
 from cluster.ledger_file import unusable
-from cluster.ledger_table import COLUMNS, SpoiltError, Table
+from cluster.ledger_table import COLUMNS, SpoiltError, Table, checksums_of
 
 log = structlog.get_logger()
 
@@ -31,10 +31,11 @@ def check_whole(db: apsw.Connection, name: str) -> None:
     log.warning("ledger.checking", ledger=name)
     if (problem := db.execute("PRAGMA integrity_check(1)").get) != "ok":
         raise unusable(name, apsw.CorruptError(problem))
-    _drop_heads(db)
     try:
+        _drop_heads(db)
         table = Table(db)
         put_aside = _check_items(table)
+        _note_highest_seqs(table)
     except SpoiltError as error:
         raise unusable(name, apsw.CorruptError(str(error))) from error
     table.set_meta("suspect", None)
@@ -44,14 +45,21 @@ def check_whole(db: apsw.Connection, name: str) -> None:
 
 
 def _drop_heads(db: apsw.Connection) -> None:
-    """Write every origin anew with head 0, and the highest seq that is found of it."""
-    checksums = Checksums(db.execute("SELECT value FROM meta WHERE key = 'checksum_key'").get)
-    highest = dict(db.execute("SELECT origin_id, max(seq) FROM tallies GROUP BY origin_id"))
-    for number, origin, seq_max in list(db.execute("SELECT id, origin, seq_max FROM origins")):
-        seqs = [seq for seq in (seq_max, highest.get(number)) if isinstance(seq, int)]
-        seq = max(seqs, default=0)
-        checksum = checksums.of_origin(origin, 0, seq)
-        db.execute("UPDATE origins SET head = 0, seq_max = ?, checksum = ? WHERE id = ?", (seq, checksum, number))
+    """Write every origin anew with head 0. One that is no origin goes, and its rows are then put aside."""
+    checksums = checksums_of(db)
+    for number, origin in list(db.execute("SELECT id, origin FROM origins")):
+        if isinstance(origin, bytes) and len(origin) == ORIGIN_LENGTH:
+            checksum = checksums.of_origin(origin, 0, 0)
+            db.execute("UPDATE origins SET head = 0, seq_max = 0, checksum = ? WHERE id = ?", (checksum, number))
+        else:
+            db.execute("DELETE FROM origins WHERE id = ?", (number,))
+
+
+def _note_highest_seqs(table: Table) -> None:
+    """Of the sound rows only: a seq that the disk has raised would make every answer to a pull a scan, for ever."""
+    highest = list(table.db.execute("SELECT origin_id, max(seq) FROM tallies GROUP BY origin_id"))
+    for number, seq in highest:
+        table.write_origin(table.origins[number], 0, seq)
 
 
 def _check_items(table: Table) -> int:

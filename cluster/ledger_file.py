@@ -10,14 +10,14 @@
 import fcntl
 import secrets
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import IO, Final
 
 import apsw
 import msgspec
 
-from cluster.checksums import KEY_LENGTH
+from cluster.checksums import KEY_LENGTH, KEY_NAMES, hash_of_key
 from cluster.core.link import LEDGER_LENGTH
 from cluster.core.sums import BUCKETS, DIGEST_LENGTH
 from cluster.ledger_upgrade import from_first_version
@@ -104,6 +104,15 @@ def prepare(db: apsw.Connection, name: str, draw: Callable[[int], bytes]) -> Non
         with db:
             _make_tables(db, version, draw)
             db.pragma("user_version", SCHEMA_VERSION)
+    with closing(apsw.Connection(":memory:")) as fresh:
+        fresh.execute(SCHEMA)
+        if _schema_of(db) != _schema_of(fresh):
+            # A bit of this text decides which column a number is read from.
+            raise apsw.CorruptError("its schema is not the one that was written")
+
+
+def _schema_of(db: apsw.Connection) -> set[tuple[str, str]]:
+    return {(name, sql) for name, sql in db.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL")}
 
 
 def _make_tables(db: apsw.Connection, version: int, draw: Callable[[int], bytes]) -> None:
@@ -116,7 +125,8 @@ def _make_tables(db: apsw.Connection, version: int, draw: Callable[[int], bytes]
         db.executemany(
             "INSERT INTO buckets VALUES (?, ?)", ((each, bytes(DIGEST_LENGTH)) for each in range(BUCKETS))
         )
-    db.execute("INSERT INTO meta VALUES ('checksum_key', ?)", (checksum_key,))
+    kept = checksum_key + hash_of_key(checksum_key)
+    db.executemany("INSERT INTO meta VALUES (?, ?)", ((name, kept) for name in KEY_NAMES))
 
 
 def _lock(data_dir: Path) -> IO[bytes]:

@@ -21,6 +21,8 @@ from cluster.ledger_table import SpoiltError, Table
 PAGE_ROWS: Final = 1000
 # A look at an empty bucket costs about as much as one at so many rows.
 BUCKET_ROWS: Final = 10
+# Below every number that SQLite knows: the disk may have made one negative.
+BEFORE_ALL: Final = -(1 << 63)
 
 
 class Round:
@@ -28,13 +30,17 @@ class Round:
 
     def __init__(self, table: Table) -> None:
         self._table = table
-        self._wish: int = table.meta("sweep") or 0
-        self._begin()
         self.passes = 0
+        self.begin_again()
+
+    def begin_again(self) -> None:
+        """Forget how far it came: a rollback has undone some of that."""
+        self._wish = int(bool(self._table.meta("sweep")))
+        self._begin()
 
     def _begin(self) -> None:
         self._began_with = self._wish
-        self._item_id, self._item, self._next_actor = 0, "", b""
+        self._item_id, self._item, self._next_actor = BEFORE_ALL, "", b""
         self._is_inside = False
         self._seen = ItemSums()
         self._bucket = -1
@@ -87,7 +93,7 @@ class Round:
         return True
 
     def _sums(self) -> ItemSums:
-        found = self._table.item(self._item)
+        found = self._table.item(self._item) if isinstance(self._item, str) else None  # as the disk has it
         if found is None or found[0] != self._item_id:
             raise SpoiltError(f"the item {self._item!r} is not found by its name")
         return found[1]

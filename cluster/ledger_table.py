@@ -13,8 +13,9 @@ from typing import Any, Final
 
 import apsw
 
-from cluster.checksums import UNSUITABLE, Checksums
+from cluster.checksums import KEY_LENGTH, KEY_NAMES, UNSUITABLE, Checksums, hash_of_key
 from cluster.core.items import is_item
+from cluster.core.link import LEDGER_LENGTH
 from cluster.core.offers import Changes
 from cluster.core.rows import Key, Row, fault_of
 from cluster.core.sums import BUCKETS, DIGEST_LENGTH, ItemSums, bucket_of, shifted
@@ -26,6 +27,23 @@ class SpoiltError(Exception):
     """Something in this ledger is not what was written; the message says what, for the operator."""
 
 
+def bytes_of(db: apsw.Connection, key: str, length: int) -> bytes:
+    """A value of the meta table that is made with the ledger and never changes."""
+    value = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).get
+    if not isinstance(value, bytes) or len(value) != length:
+        raise SpoiltError(f"its {key} is none")
+    return value
+
+
+def checksums_of(db: apsw.Connection) -> Checksums:
+    """The ledger's own checksums, by whichever copy of their key is sound."""
+    for name in KEY_NAMES:
+        kept = db.execute("SELECT value FROM meta WHERE key = ?", (name,)).get
+        if isinstance(kept, bytes) and kept[KEY_LENGTH:] == hash_of_key(kept[:KEY_LENGTH]):
+            return Checksums(kept[:KEY_LENGTH])
+    raise SpoiltError("both copies of its checksum_key are none")
+
+
 class Table:
     """The tables of one open file."""
 
@@ -35,7 +53,8 @@ class Table:
 
     def load(self) -> None:
         """Read what a start needs, none of the tallies."""
-        self.checksums = Checksums(self.meta("checksum_key"))
+        self.id = bytes_of(self.db, "ledger_id", LEDGER_LENGTH)
+        self.checksums = checksums_of(self.db)
         self.heads: dict[bytes, int] = {}
         self.seqs: dict[bytes, int] = {}
         self.origins: dict[int, bytes] = {}
@@ -229,9 +248,9 @@ class Table:
 
     def all_items(self) -> Iterator[tuple[int, str, Any]]:
         """Every item with its number and its columns, unchecked."""
-        for number, item, *columns in self.db.execute(
-            "SELECT id, item, gen, count, rows, digest, checksum FROM items ORDER BY id"
+        for number, bucket, item, *columns in self.db.execute(
+            "SELECT id, bucket, item, gen, count, rows, digest, checksum FROM items ORDER BY id"
         ):
-            if not (isinstance(item, str) and (item == "" or is_item(item))):
-                raise SpoiltError(f"the name of an item, {item!r}")
+            if not (isinstance(item, str) and (item == "" or is_item(item))) or bucket != bucket_of(item):
+                raise SpoiltError(f"the name or bucket of an item, {item!r} in {bucket!r}, is wrong")
             yield number, item, columns

@@ -137,15 +137,16 @@ class Links:
             number = await self._run(link, is_dialer=True)
             return LinkEnd(number, link.end_code, link.end_reason)
 
-    async def _accept(self, request: web.Request) -> web.WebSocketResponse:
+    async def _accept(self, request: web.Request) -> web.StreamResponse:
         if self._is_stopping:
             raise web.HTTPServiceUnavailable
         ws = web.WebSocketResponse(max_msg_size=MESSAGE_BYTES_MAX + 1, compress=False, timeout=0.5)
         try:
             await ws.prepare(request)
         except ConnectionResetError:
-            # Gone before the handshake was done: aiohttp finds that out once more, and lets it be.
-            return ws
+            # Gone while this node was frozen or busy. aiohttp finds that out once more and lets it be; what was
+            # half prepared it would complain of.
+            return web.Response()
         transport = request.transport
         if transport is not None:
             host = transport.get_extra_info("peername", ("",))[0]

@@ -134,6 +134,8 @@ class Node:
             await self._peering.serve_peers()
         await self._peering.stop()
         await self._tasks.cancel()
+        # What peers sent until their links had ended may be in a batch that has not begun yet.
+        await self._batches.flush()
         await self._batches.run(self._ledger.close)
         self._batches.close()
 

@@ -42,7 +42,7 @@ from cluster.replies import Replies
 from cluster.roster import Roster
 from cluster.sockets import Socket
 from cluster.surface import ClusterSettings, NodeStatus
-from cluster.tasks import Tasks
+from cluster.tasks import FencedError, Tasks
 
 log = structlog.get_logger()
 
@@ -54,10 +54,6 @@ DIGEST_S: Final = 30.0
 SERVE_PEERS_S: Final = 3.0
 SAY_AGAIN_S: Final = 60.0
 NEEDS_A_PERSON: Final = frozenset({"wrong_secret", "version", "bad_rows"})
-
-
-class FencedError(Exception):
-    """A peer knows a future of this run (R10)."""
 
 
 class Peering:

@@ -12,6 +12,10 @@ import structlog
 log = structlog.get_logger()
 
 
+class FencedError(Exception):
+    """A peer knows a future of this run (R10)."""
+
+
 class Tasks:
     """Running tasks of one node. `failed` resolves with the reason of the first failure, for the operator."""
 

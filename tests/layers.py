@@ -36,10 +36,19 @@ class Layer:
     name: str
     budget_s: int
     needs: tuple[str, ...] = ()
+    needs_root: bool = False
+    # Tests of another layer's folder, with what is asked of them in the environment.
+    of: str = ""
+    variables: tuple[tuple[str, str], ...] = ()
+    only: str = ""
 
     @property
     def folder(self) -> Path:
-        return REPOSITORY / "tests" / self.name
+        return REPOSITORY / "tests" / (self.of or self.name)
+
+    @property
+    def hang_after_s(self) -> float:
+        return max(HANG_AFTER_S, 2.0 * self.budget_s)
 
     @property
     def has_tests(self) -> bool:
@@ -48,8 +57,9 @@ class Layer:
     @property
     def commands(self) -> list[list[str]]:
         if self.name != "lint":
-            return [[sys.executable, "-m", "pytest", str(self.folder), "-q", "-p", "no:cacheprovider"]]
-        packages = ("app", "cluster", "cli", "tests.support", "tests.layers")
+            only = ["-k", self.only, "-s"] if self.only else []
+            return [[sys.executable, "-m", "pytest", str(self.folder), "-q", "-p", "no:cacheprovider", *only]]
+        packages = ("app", "cluster", "cli", "tests.support", "tests.faults", "tests.layers")
         return [
             [_beside("ruff"), "format", "--check", "--quiet", "."],
             [_beside("ruff"), "check", "--quiet", "."],
@@ -58,13 +68,23 @@ class Layer:
         ]
 
     def missing(self) -> list[str]:
-        """The programs that are needed and not here."""
+        """The programs that are needed and not here, and the right to use them."""
+        rights = ["the rights of root"] if self.needs_root and os.geteuid() else []
         path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-        return [
+        return rights + [
             program
             for program in self.needs
             if not any(shutil.which(each, path=path) for each in program.split("|"))
         ]
+
+
+_FAULTS_NEED: Final = ("nginx", "ip", "iptables", "cc|gcc")
+
+
+def _long_faults(name: str, budget_s: int, only: str = "test_", **variables: str) -> Layer:
+    """The fault matrix in its long form, or some of its rows very often."""
+    asked = tuple({"FAULTS_FORM": "long", **variables}.items())
+    return Layer(name, budget_s, _FAULTS_NEED, needs_root=True, of="faults", variables=asked, only=only)
 
 
 LAYERS: Final = {
@@ -76,7 +96,10 @@ LAYERS: Final = {
         Layer("cluster", 120, ("nginx",)),
         Layer("browser", 180, ("nginx", _CHROMIUM)),
         Layer("compose", 180, ("docker",)),
-        Layer("faults", 180, ("nginx", "ip", "iptables")),
+        Layer("faults", 180, _FAULTS_NEED, needs_root=True),
+        _long_faults("faults-long", 3600),
+        _long_faults("faults-kills", 1800, "kill and not nginx", FAULTS_KILLS="1000"),
+        _long_faults("faults-bits", 3600, "torn or flipped", FAULTS_BITS="200"),
     )
 }
 
@@ -93,8 +116,8 @@ class Outcome:
     def __str__(self) -> str:
         verdict = "ok    " if self.is_good else "FAILED"
         late = "  (over its budget)" if self.took_s > self.layer.budget_s else ""
-        time_line = f"{self.took_s:5.0f} s of {self.layer.budget_s:3} s"
-        return f"{verdict} {self.layer.name:<10} {time_line}  {self.closing_line}{late}"
+        time_line = f"{self.took_s:5.0f} s of {self.layer.budget_s:4} s"
+        return f"{verdict} {self.layer.name:<12} {time_line}  {self.closing_line}{late}"
 
 
 def main() -> int:
@@ -122,19 +145,19 @@ def run(layer: Layer) -> Outcome:
     started = time.monotonic()
     codes, closing_line = [], ""
     for command in layer.commands:
-        code, last_line = _run_one(command)
+        code, last_line = _run_one(command, layer)
         codes.append(code)
         closing_line = last_line if layer.name != "lint" else _lint_line(codes)
     return Outcome(layer, not any(codes), closing_line, time.monotonic() - started)
 
 
-def _run_one(command: list[str]) -> tuple[int, str]:
+def _run_one(command: list[str], layer: Layer) -> tuple[int, str]:
     """The exit code and the last line that says something; its output passes through as it comes."""
     child = subprocess.Popen(
         command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-        start_new_session=True,
+        start_new_session=True, env={**os.environ, **dict(layer.variables)},
     )  # fmt: skip
-    watchdog = threading.Timer(HANG_AFTER_S, os.killpg, (child.pid, signal.SIGKILL))
+    watchdog = threading.Timer(layer.hang_after_s, os.killpg, (child.pid, signal.SIGKILL))
     watchdog.start()
     last_line = ""
     try:

@@ -7,7 +7,8 @@
 3. `ext` holds what later versions append to a row, and is relayed byte for byte (R15).
 
 Three sorts of keys: (item, 16-byte actor) is a tally; (item, empty) is an item's header, which only raises its
-generation; (empty, 16 bytes) says that a visitor was erased. The last two are stored and relayed like any row.
+generation; (empty, 16 bytes) says that a visitor was erased, for good: there is no later generation. The last two
+are stored and relayed like any row.
 """
 
 from typing import Final
@@ -59,7 +60,7 @@ def fault_of(row: Row) -> str | None:
 
 def _is_legal(row: Row) -> bool:
     if row.item == "":
-        return len(row.actor) == ACTOR_LENGTH and row.n == 1
+        return len(row.actor) == ACTOR_LENGTH and row.n == 1 and row.gen == 0
     if row.actor == b"":
         return is_item(row.item) and row.n == 0
     return is_item(row.item) and len(row.actor) == ACTOR_LENGTH and 0 <= row.n <= tally_max(row.item)

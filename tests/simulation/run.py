@@ -87,7 +87,8 @@ def main() -> int:
     started_at = time.monotonic()
     report = Report()
     for report in run(range(first, first + seeds)):
-        print(f"\r{report.lives} lives, {len(report.failures)} failed", end="", file=sys.stderr, flush=True)
+        failed = " ".join(map(str, sorted(report.failures)))
+        print(f"\r{report.lives} lives, failed: {failed or 'none'}", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     print_report(report, time.monotonic() - started_at)
     return 1 if report.failures else 0

@@ -1,7 +1,8 @@
-"""A cluster of real node processes on the loopback interface."""
+"""A cluster of real node processes, on the loopback interface or each in a network namespace of its own."""
 
 import asyncio
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -12,19 +13,26 @@ from yarl import URL
 
 from tests.support.browser import Message
 from tests.support.node import READY_WITHIN_S, Node
+from tests.support.place import LOOPBACK, Place
 from tests.support.waiting import wait_for
 
 
 class Cluster:
     """Nodes that share one secret. `async with Cluster(tmp_path) as cluster: nodes = await cluster.start(3)`."""
 
-    def __init__(self, folder: Path, **settings: str) -> None:
-        """`settings` are LIKE_ variables that every node gets, such as LIKE_PRESS_RATE="0"."""
+    def __init__(
+        self, folder: Path, *, place_of: Callable[[str], Place] = lambda _: LOOPBACK, **settings: str
+    ) -> None:
+        """`settings` are LIKE_ variables that every node gets, such as LIKE_PRESS_RATE="0".
+
+        `place_of` says where the node of a name runs.
+        """
         self.folder = folder
         self.secret = secrets.token_hex(32)
         self.admin_token = secrets.token_hex(16)
         self.nodes: list[Node] = []
         self._settings = settings
+        self._place_of = place_of
 
     async def __aenter__(self) -> Self:
         self.session = aiohttp.ClientSession()
@@ -126,7 +134,9 @@ class Cluster:
         )
 
     def _new_node(self) -> Node:
-        node = Node(f"node{len(self.nodes) + 1}", self.folder, secret=self.secret, session=self.session)
+        name = f"node{len(self.nodes) + 1}"
+        place = self._place_of(name)
+        node = Node(name, self.folder, secret=self.secret, session=self.session, place=place)
         node.settings |= {"LIKE_ADMIN_TOKEN": self.admin_token, **self._settings}
         self.nodes.append(node)
         return node

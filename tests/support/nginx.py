@@ -10,6 +10,7 @@ from typing import Self
 
 import aiohttp
 
+from tests.support.place import LOOPBACK, Place
 from tests.support.ports import free_port
 from tests.support.process import REPOSITORY, Process
 from tests.support.waiting import wait_for
@@ -18,11 +19,19 @@ from tests.support.waiting import wait_for
 class Nginx:
     """One nginx process. Its prefix folder holds the configuration, its pid file and its log of failures."""
 
-    def __init__(self, folder: Path, upstreams: Sequence[str], *, changes: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        upstreams: Sequence[str],
+        *,
+        changes: Mapping[str, str] | None = None,
+        place: Place = LOOPBACK,
+    ) -> None:
         """`upstreams` are `host:port` of the nodes' public ports.
 
         `changes` are texts of the configuration and what stands in their place here: a shorter time, a lower limit.
         """
+        self.place = place
         self.port = free_port()
         self.prefix = folder / "nginx"
         self.log = folder / "nginx.log"
@@ -32,7 +41,7 @@ class Nginx:
 
     @property
     def address(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.place.host}:{self.port}"
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -49,19 +58,25 @@ class Nginx:
         assert program, "nginx is not installed (Debian package nginx-light)"
         self.prefix.mkdir(exist_ok=True)
         self._write_configuration()
-        command = [program, "-e", "stderr", "-p", str(self.prefix), "-c", "nginx.conf"]
+        command = [*self.place.enter, program, "-e", "stderr", "-p", str(self.prefix), "-c", "nginx.conf"]
         self._process = Process("nginx", command, env={}, log=self.log)
         await wait_for(self._answers, 5.0, f"nginx to answer (log: {self.log})")
 
-    async def reload(self, upstreams: Sequence[str]) -> None:
-        """Take a new list of nodes without closing a connection."""
-        self._upstreams = list(upstreams)
+    async def reload(self, upstreams: Sequence[str] | None = None) -> None:
+        """Take a new list of nodes, or the same again, without closing a connection."""
+        self._upstreams = list(upstreams or self._upstreams)
         self._write_configuration()
         self._running().signal(signal.SIGHUP)
 
     async def stop(self) -> None:
         """SIGTERM: connections are closed, and nginx ends by itself."""
         self._running().signal(signal.SIGTERM)
+        await self._running().wait_until_ended(5.0)
+
+    async def kill(self) -> None:
+        """SIGKILL to the master and its workers, as a supervisor's, which kills the whole group."""
+        for pid in self._running().family():
+            os.kill(pid, signal.SIGKILL)
         await self._running().wait_until_ended(5.0)
 
     async def end(self) -> None:
@@ -85,7 +100,7 @@ class Nginx:
             for upstream in self._upstreams
         ]
         (self.prefix / "nodes.conf").write_text("".join(nodes))
-        (self.prefix / "listen.conf").write_text(f"listen 127.0.0.1:{self.port};\n")
+        (self.prefix / "listen.conf").write_text(f"listen {self.place.host}:{self.port};\n")
 
     async def _answers(self) -> bool:
         if not self._running().is_running:

@@ -10,13 +10,17 @@ from urllib.parse import quote
 
 import aiohttp
 
+from tests.support.place import LOOPBACK, Place
 from tests.support.ports import free_port
-from tests.support.process import Process
+from tests.support.process import REPOSITORY, Process
 from tests.support.waiting import wait_for
 
 # A node has 10 s from SIGTERM to its end (docs/operations.md).
 STOP_WITHIN_S: Final = 10.0
 READY_WITHIN_S: Final = 20.0
+# What a node has where nobody else can have them: in a namespace of its own.
+OWN_PORT: Final = 8080
+OWN_CLUSTER_PORT: Final = 9000
 
 _TROUBLE: Final = re.compile(
     r'Traceback \(most|\bERROR\b|\bCRITICAL\b|\[(error|critical) *\]|"level": ?"(error|critical)"'
@@ -24,12 +28,19 @@ _TROUBLE: Final = re.compile(
 
 
 class Node:
-    """A node with its ports and its folder; the process behind it comes and goes."""
+    """A node with its ports and its folder; the process behind it comes and goes.
 
-    def __init__(self, name: str, folder: Path, *, secret: str, session: aiohttp.ClientSession) -> None:
+    `settings` may hold any variable of its environment; `program` is the folder that the code is run from.
+    """
+
+    def __init__(
+        self, name: str, folder: Path, *, secret: str, session: aiohttp.ClientSession, place: Place = LOOPBACK
+    ) -> None:
         self.name = name
-        self.port = free_port()
-        self.cluster_port = free_port()
+        self.place = place
+        self.port = OWN_PORT if place.has_own_ports else free_port()
+        self.cluster_port = OWN_CLUSTER_PORT if place.has_own_ports else free_port()
+        self.program = REPOSITORY
         self.data_dir = folder / name
         self.log = folder / f"{name}.log"
         self.settings: dict[str, str] = {"LIKE_SECRET": secret}
@@ -41,12 +52,16 @@ class Node:
     @property
     def address(self) -> str:
         """Where browsers reach it."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.place.host}:{self.port}"
 
     @property
     def cluster_address(self) -> str:
         """Where its peers reach it."""
-        return f"127.0.0.1:{self.cluster_port}"
+        return f"{self.place.host}:{self.cluster_port}"
+
+    @property
+    def pid(self) -> int:
+        return self._running().pid
 
     @property
     def is_running(self) -> bool:
@@ -61,9 +76,9 @@ class Node:
         assert not self.is_running, f"{self.name} runs already"
         env = {
             "LIKE_NODE_NAME": self.name,
-            "LIKE_HOST": "127.0.0.1",
+            "LIKE_HOST": self.place.host,
             "LIKE_PORT": str(self.port),
-            "LIKE_CLUSTER_HOST": "127.0.0.1",
+            "LIKE_CLUSTER_HOST": self.place.host,
             "LIKE_CLUSTER_PORT": str(self.cluster_port),
             "LIKE_DATA_DIR": str(self.data_dir),
             "LIKE_PUBLIC_ADDRESS": self.address,
@@ -71,7 +86,8 @@ class Node:
             **self.settings,
         }
         self.is_frozen = False
-        self._process = Process(self.name, [sys.executable, "-m", "app"], env=env, log=self.log)
+        command = [*self.place.enter, sys.executable, "-m", "app"]
+        self._process = Process(self.name, command, env=env, log=self.log, folder=self.program)
 
     async def stop(self) -> None:
         """SIGTERM, as a supervisor does; the node must end by itself, in time and with code 0."""
@@ -81,6 +97,10 @@ class Node:
     async def kill(self) -> None:
         """SIGKILL: nothing is flushed, nobody is told."""
         await self._ended_by(signal.SIGKILL)
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """For a node that a test has taught what to do at it."""
+        self._running().signal(number)
 
     def freeze(self) -> None:
         """SIGSTOP: its sockets stay open and its kernel still accepts connections, but nobody answers."""
@@ -131,11 +151,11 @@ class Node:
     def log_lines(self) -> list[str]:
         return self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
 
-    def trouble(self) -> list[str]:
+    def trouble(self, since_line: int = 0) -> list[str]:
         """Lines of the log with a traceback or an error that no test expected."""
         return [
             line
-            for line in self.log_lines()
+            for line in self.log_lines()[since_line:]
             if _TROUBLE.search(line) and not any(text in line for text in self.expected_trouble)
         ]
 

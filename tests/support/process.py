@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -40,6 +41,10 @@ class Process:
         """None while it runs; minus the signal's number where a signal ended it."""
         return self._child.poll()
 
+    def family(self) -> list[int]:
+        """The process ids of it and its children."""
+        return [self.pid, *map(int, Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split())]
+
     def signal(self, number: signal.Signals) -> None:
         if self.is_running:
             self._child.send_signal(number)
@@ -53,6 +58,15 @@ class Process:
         """SIGKILL, which also ends a frozen process, and the wait that leaves no zombie."""
         self.signal(signal.SIGKILL)
         await asyncio.to_thread(self._child.wait)
+
+
+def address_space_bytes(pid: int) -> int:
+    """How much of its address space a process uses."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * resource.getpagesize()
+
+
+def open_descriptors(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
 def _inherited() -> dict[str, str]:

@@ -1,18 +1,31 @@
 """Engines in one process: nodes on the loopback interface, each with a ledger of its own, and who presses there."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+
+import pytest
 
 from cluster.core.rows import Key
 from cluster.node import Node
 from cluster.surface import Answer, ClusterSettings, Snapshot
 from tests.support.ports import free_port
 from tests.support.waiting import wait_for
-from tests.unit.tables import HOME, press
+from tests.unit.tables import HOME, press, visitor
 
 SECRET = b"one secret for the whole cluster"
+
+
+def hurry(patch: pytest.MonkeyPatch) -> None:
+    """What a node does every so often, it does many times a second, and its rounds are short."""
+    patch.setattr("cluster.peering.HEARTBEAT_S", 0.01)
+    patch.setattr("cluster.peering.LOOK_MIN_S", 0.05)
+    patch.setattr("cluster.peering.LOOK_MAX_S", 0.1)
+    patch.setattr("cluster.peering.DIGEST_S", 0.05)
+    patch.setattr("cluster.rounds.SLOW_S", 0.02)
+    patch.setattr("cluster.rounds.FAST_S", 0.0)
+    patch.setattr("cluster.ledger_round.BUCKETS", 8)
 
 
 class Site:
@@ -98,6 +111,22 @@ async def converged(item: str, count: int, *nodes: Node) -> None:
         return seen == [count] * len(nodes)
 
     await wait_for(equal, 5, lambda: f"{count} everywhere, not {seen}")
+
+
+async def reset(node: Node, item: str = HOME) -> Answer:
+    """Reset the item there; the last answer."""
+    return await _last_answer(lambda reply: node.reset(item, reply, "operator"))
+
+
+async def erase(node: Node, who: int) -> Answer:
+    """Erase this visitor there; the last answer."""
+    return await _last_answer(lambda reply: node.erase(visitor(who), reply, "visitor"))
+
+
+async def _last_answer(wish: Callable[[Callable[[Answer], None]], None]) -> Answer:
+    answers: list[Answer] = []
+    wish(answers.append)
+    return await wait_for(lambda: answers and answers[-1].is_last and answers[-1], 5, "the last answer")
 
 
 class Presser:

@@ -25,6 +25,7 @@ class FakeEngine:
         self.erased: set[bytes] = set()
         self.wanted = 0
         self.is_holding = False
+        self.is_hanging = False
         self.is_read_only = False
         self.has_links = True
         self.state = "ready"
@@ -40,6 +41,7 @@ class FakeEngine:
         self.backup_problem = ""
         self.may_end_backup = asyncio.Event()
         self.may_end_backup.set()
+        self._hung: list[Callable[[], None]] = []
         self._queue: list[tuple[Wish, Reply, Hashable]] = []
         self._owed: dict[tuple[Hashable, Hashable], tuple[Reply, Answer]] = {}
         self._subscribers: list[Callable[[Changed], None]] = []
@@ -108,7 +110,17 @@ class FakeEngine:
             held = {key: self.table.get(key, Tally()) for key in tallies}
             deliver(Snapshot({item: self.item(item) for item in items}, held))
 
-        asyncio.get_running_loop().call_soon(between_commits)
+        if self.is_hanging:
+            self._hung.append(between_commits)
+        else:
+            asyncio.get_running_loop().call_soon(between_commits)
+
+    def recover(self) -> None:
+        """The ledger answers again, and what it was asked meanwhile."""
+        self.is_hanging = False
+        hung, self._hung = self._hung, []
+        for answer in hung:
+            answer()
 
     def commit(self) -> None:
         """What was queued, in one commit: first the change is told, then the answers."""

@@ -3,11 +3,13 @@
 import asyncio
 import base64
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from cluster.core.rows import Row
+from cluster.core.wire import Message, Rows, decode, unpack
 from cluster.links import LinkEnd, Links
 from cluster.sockets import Socket
 from tests.support.waiting import wait_for
@@ -72,6 +74,27 @@ async def linked(dialer: Owner, listener: Owner) -> asyncio.Task[LinkEnd]:
     task = asyncio.create_task(dialer.links.dial(listener.address))
     await wait_for(lambda: dialer.links.sockets and listener.links.sockets, 5, "the link")
     return task
+
+
+class TakingPeer:
+    """Takes frames as a socket does; `meanwhile` runs once, when the first one was taken."""
+
+    def __init__(self) -> None:
+        self.heard: list[Message] = []
+        self.is_closing = False
+        self.meanwhile: Callable[[], Awaitable[None]] | None = None
+
+    def send(self, frame: bytes) -> None:
+        self.heard.append(decode(frame))
+
+    async def wait_until_drained(self) -> None:
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            await meanwhile()
+
+    def pages(self) -> list[list[Row]]:
+        """The rows of each page of an answer."""
+        return [unpack(each.block) for each in self.heard if isinstance(each, Rows)]
 
 
 class FrozenPeer:

@@ -1,7 +1,19 @@
 """Replicas connected by hand: a test carries the frames, and may hold them, drop them or say them twice."""
 
 from cluster.core.copies import Copies, Owed
-from cluster.core.events import Asked, Close, Learned, Offered, Opened, Send, Settled
+from cluster.core.events import (
+    Asked,
+    Close,
+    Compared,
+    Differs,
+    Fenced,
+    Learned,
+    Offered,
+    Opened,
+    Send,
+    Settled,
+    Wanted,
+)
 from cluster.core.holdings import Holdings
 from cluster.core.link import Identity
 from cluster.core.offers import Changes, Offer
@@ -26,6 +38,8 @@ class Side:
         self.opened: list[Opened] = []
         self.learned: list[str] = []
         self.settled: list[tuple[Owed, int]] = []
+        self.fenced: list[str] = []
+        self.comparing: list[Differs | Compared | Wanted] = []
         self.out: dict[int, list[Send]] = {}
         self.offers: list[Offer] = []
         self.is_holding_offers = False
@@ -75,6 +89,10 @@ class Side:
             self.learned += event.addresses
         elif isinstance(event, Settled):
             self.settled.append((event.owed, event.copies))
+        elif isinstance(event, Fenced):
+            self.fenced.append(event.reason)
+        elif isinstance(event, Differs | Compared | Wanted):
+            self.comparing.append(event)
 
     def _answer(self, asked: Asked) -> None:
         rows = asked.rows

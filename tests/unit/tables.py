@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from hypothesis import strategies as st
 
+from cluster.core.items import erasure_key
 from cluster.core.merge import merge
 from cluster.core.offers import Adoption, Changes, Held, Offer, Outcome, Page, Range, keys_of
 from cluster.core.press import Press
@@ -34,6 +35,16 @@ def visitor(number: int) -> bytes:
 
 def row(n: int, seq: int = 1, *, item: str = HOME, who: int = 1, gen: int = 0, origin: bytes = THERE) -> Row:
     return Row(item, actor(who), gen, n, origin, seq)
+
+
+def header(gen: int, seq: int = 1, *, item: str = HOME, origin: bytes = THERE) -> Row:
+    """The row that says that this item was reset."""
+    return Row(item, b"", gen, 0, origin, seq)
+
+
+def erasure(who: int = 1, seq: int = 1, *, origin: bytes = THERE) -> Row:
+    """The row that says that this visitor was erased."""
+    return Row("", erasure_key(visitor(who)), 0, 1, origin, seq)
 
 
 def press(n: int | None = None, *, item: str = HOME, who: int = 1, tab: int = 0, gen: int | None = None) -> Press:
@@ -101,10 +112,14 @@ class Table:
         return [each for each in self.rows.values() if each.item == item and each.gen == gen]
 
     def state(self) -> tuple[dict[str, ItemSums], list[Row], set[tuple[Key, int]]]:
-        """What replicas that saw the same rows must agree on; of headers, which each may write, their gen."""
-        rows = sorted((row for item in self.items for row in self.current_rows(item)), key=lambda row: row.key)
+        """What replicas that saw the same rows must agree on; of headers, which each may write, their gen.
+
+        An item of which nothing is left is as good as one that was never heard of.
+        """
+        items = {item: sums for item, sums in self.items.items() if sums != ItemSums()}
+        rows = sorted((row for item in items for row in self.current_rows(item)), key=lambda row: row.key)
         tallies = [row for row in rows if row.actor]
-        return self.items, tallies, {(row.key, row.gen) for row in rows if not row.actor}
+        return items, tallies, {(row.key, row.gen) for row in rows if not row.actor}
 
 
 def rows_of_few_keys() -> st.SearchStrategy[Row]:

@@ -115,13 +115,14 @@ async def test_nothing_is_compressed_even_if_the_browser_offers_it(site: Site) -
 async def test_leaving_is_told_with_spread_delays_and_who_stays_is_closed_with_4001(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live, "LEAVING_PER_S", 10)
+    monkeypatch.setattr(live, "LEAVING_PER_S", 40)
+    monkeypatch.setattr(live, "LEAVING_GRACE_S", 0.1)
     browsers = [await site.browser() for _ in range(4)]
     for browser in browsers:
         await browser.hear("hello")
     leaving = asyncio.create_task(site.client.app[keys.LIVE].leave())
     delays = [(await browser.hear("leaving"))["after"] for browser in browsers]
-    assert sorted(delays) == [0.0, 0.1, 0.2, 0.3]
+    assert sorted(delays) == [0.0, 0.025, 0.05, 0.075]
     assert [await browser.closed_with() for browser in browsers] == [4001] * 4
     await leaving
 
@@ -200,7 +201,7 @@ async def test_a_gone_browser_is_forgotten(site: Site) -> None:
 async def test_a_client_that_asks_faster_than_the_engine_commits_is_not_read_from(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live, "UNANSWERED_MAX", 10)
+    monkeypatch.setattr(site.client.app[keys.LIVE], "_unanswered_max", 10)
     site.engine.is_holding = True
     browser = await site.browser()
     for n in range(1, 31):

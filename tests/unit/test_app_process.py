@@ -129,6 +129,18 @@ async def test_a_leaving_node_serves_who_is_still_connected_and_lets_go(
     assert await asyncio.wait_for(running, WITHIN_S) == 0
 
 
+async def test_half_a_request_is_cut_after_a_while(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "IDLE_S_MAX", 0.2)
+    running = life.begin()
+    await until(life.is_bound)
+    reader, writer = await asyncio.open_connection("127.0.0.1", life.port)
+    writer.write(b"GET /live HTTP/1.1\r\nHost: he")
+    assert await asyncio.wait_for(reader.read(), WITHIN_S) == b""
+    writer.close()
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert await asyncio.wait_for(running, WITHIN_S) == 0
+
+
 async def test_a_stop_that_hangs_is_given_up_within_ten_seconds(
     life: Life, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,8 @@
 """One browser's session: whose presses are whose, what is owed, and what ends it. No socket anywhere."""
 
 import asyncio
+import gc
+import weakref
 from typing import Any
 
 import msgspec
@@ -10,6 +12,7 @@ from app import session as session_module
 from app.budget import PressBudget
 from app.desk import Desk
 from app.hub import Hub
+from app.ledger_watch import LedgerWatch
 from app.metrics import Metrics
 from app.session import Session
 from app.visitors import Tokens, actor_of
@@ -30,6 +33,7 @@ class Node:
         self.desk = Desk(
             node="node1",
             engine=self.engine,
+            ledger=LedgerWatch(self.engine),
             hub=self.hub,
             tokens=Tokens([b"key"]),
             budget=PressBudget(0, 0, self.clock),
@@ -214,3 +218,20 @@ async def test_a_late_duplicate_is_answered_and_changes_nothing(node: Node) -> N
     await tab.says(type="press", id=1, item="tap:a", n=5)
     (pressed,) = await tab.says(type="press", id=2, item="tap:a", n=3)
     assert (pressed["n"], pressed["count"]) == (5, 5)
+
+
+async def test_an_ended_session_is_freed_without_the_collector(node: Node) -> None:
+    """A ring of two thousand watchers that vanish would be 24 MiB, and the collector does not look that far."""
+    tab = node.tab()
+    await tab.says(type="watch", items=["tap:a"])
+    await tab.says(type="press", id=1, item="tap:a", n=1)
+    tab.session.end()
+    await asyncio.sleep(0)
+    node.engine.forgotten.clear()  # the fake's own memory
+    session = weakref.ref(tab.session)
+    gc.disable()
+    try:
+        del tab
+        assert session() is None
+    finally:
+        gc.enable()

@@ -6,7 +6,7 @@ from hypothesis import given
 
 from cluster.core.items import GEN_MAX, SEQ_MAX, TALLY_MAX
 from cluster.core.rows import EXT_LENGTH_MAX, Row, fault_of
-from tests.unit.tables import HERE, HOME, POST, SONG, THERE, actor, row, rows_of_few_keys
+from tests.unit.tables import HERE, HOME, POST, SONG, THERE, Table, actor, erasure, press, row, rows_of_few_keys
 
 GOOD = row(1)
 
@@ -48,6 +48,17 @@ def test_an_erasure_row_has_one_press_and_no_item() -> None:
     assert fault_of(Row("", b"v" * 16, 0, 2, THERE, 1)) is not None
     assert fault_of(Row("", b"v" * 16, 0, 0, THERE, 1)) is not None
     assert fault_of(Row("", b"", 0, 1, THERE, 1)) is not None
+
+
+def test_no_later_generation_takes_erasures_back() -> None:
+    """Its first row would make those of generation 0 count as absent, and the sweep would remove them."""
+    assert fault_of(Row("", b"v" * 16, 1, 1, THERE, 1)) is not None
+    table = Table()
+    table.take(erasure())
+    assert table.take(Row("", b"v" * 16, 1, 1, THERE, 2)).bad_rows == {0: 1}
+    table.sweep()
+    assert table.press(press(1))[0].refusal == "erased"
+    assert list(table.rows.values()) == [erasure()]
 
 
 def test_the_order_looks_at_generation_then_tally_then_origin_then_seq() -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cluster.comparing import SPANS_MAX
 from cluster.core.items import SEQ_MAX
 from cluster.core.rows import Row
 from cluster.core.wire import (
@@ -14,16 +15,20 @@ from cluster.core.wire import (
     PAGE_ROWS,
     Alive,
     Block,
+    Compare,
+    Digest,
     End,
     Have,
     Hello,
     MalformedError,
+    Mend,
     Message,
     Peers,
     Proof,
     Pull,
     Push,
     Rows,
+    Span,
     Status,
     WireRow,
     above,
@@ -39,6 +44,7 @@ origins = st.binary(min_size=16, max_size=16)
 seqs = st.integers(0, SEQ_MAX)
 heads = st.dictionaries(origins, seqs, max_size=4)
 blocks = st.lists(rows_of_few_keys(), max_size=5).map(pack)
+spans = st.builds(Span, rows=st.integers(0, SEQ_MAX))
 messages: st.SearchStrategy[Message] = st.one_of(
     st.builds(Hello),
     st.builds(Proof),
@@ -50,6 +56,9 @@ messages: st.SearchStrategy[Message] = st.one_of(
     st.builds(Peers),
     st.builds(Status),
     st.just(Alive()),
+    st.builds(Digest),
+    st.builds(Compare, st.lists(spans, max_size=3)),
+    st.builds(Mend, blocks, st.lists(spans, max_size=3)),
 )
 
 
@@ -103,7 +112,7 @@ json_like = st.recursive(
 )
 
 
-@given(st.integers(-1, 12), st.lists(json_like, max_size=6))
+@given(st.integers(-1, 14), st.lists(json_like, max_size=6))
 def test_wrongly_typed_messages_are_malformed_and_nothing_else(tag: int, fields: list[Any]) -> None:
     try:
         decode(msgspec.msgpack.encode([tag, *fields]))
@@ -122,6 +131,7 @@ def test_wrongly_typed_messages_are_malformed_and_nothing_else(tag: int, fields:
         b"\xdd\xff\xff\xff\xff",  # an array of four thousand million elements
         b"\x92\x02\xc6\xff\xff\xff\xff",
         b"\x92\x08\x91\xa2\xff\xfe",  # an address that is not UTF-8
+        msgspec.msgpack.encode([14]),  # no message of this version
         msgspec.msgpack.encode([99]),
         msgspec.msgpack.encode({"type": "press"}),
         b"\x00" * (MESSAGE_BYTES_MAX + 1),
@@ -169,6 +179,12 @@ def test_the_largest_legal_page_fits_into_a_message() -> None:
     ]
     message = Rows(1, pack(rows))
     assert decode(encode(message)) == message
+
+
+def test_the_most_spans_of_one_message_fit_into_it() -> None:
+    item = "tap:" + "x" * 200
+    compare = Compare([Span(item, b"a" * 17, b"b" * 17, SEQ_MAX, b"d" * 16) for _ in range(SPANS_MAX)])
+    assert decode(encode(compare)) == compare
 
 
 @pytest.mark.parametrize(("rows", "bytes_each"), [(1, 79), (10, 32)])

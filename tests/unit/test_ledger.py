@@ -5,15 +5,15 @@ from pathlib import Path
 import pytest
 
 from cluster.core.offers import Adoption, Page, Range
-from cluster.core.press import ItemState, Tally
+from cluster.core.press import Erasure, ItemState, Reset, Tally
 from cluster.core.rows import Row
-from cluster.core.sums import sums_of
+from cluster.core.sums import bucket_of, sums_of
 from cluster.ledger import SCAN_ROWS, Ledger, open_ledger
 from cluster.ledger_file import SCHEMA_VERSION
 from cluster.surface import StartError
-from tests.unit.ledgers import Open, change_behind_its_back, count, rows_of
+from tests.unit.ledgers import Open, assert_sums_are_right, change_behind_its_back, count, rows_of
 from tests.unit.replicas import rows_above
-from tests.unit.tables import ELSEWHERE, HERE, HOME, POST, THERE, actor, press, row
+from tests.unit.tables import ELSEWHERE, HERE, HOME, POST, THERE, actor, erasure, press, row, visitor
 
 # -- what was committed
 
@@ -74,6 +74,16 @@ def test_a_reset_is_kept(reopen: Open) -> None:
     assert ledger.commit([press(1, gen=2)], HERE, {}).outcomes[0].count == 1
 
 
+def test_buckets_and_erasures_are_kept(reopen: Open) -> None:
+    ledger = reopen()
+    ledger.commit([press(5), press(1, item=POST), Erasure(visitor(2)), Reset("clap:x")], HERE, {})
+    before = list(ledger.buckets)
+    ledger = reopen()
+    assert (list(ledger.buckets), ledger.erased) == (before, {erasure(2).actor})
+    assert_sums_are_right(ledger)
+    assert ledger.commit([press(1, who=2)], HERE, {}).outcomes[0].refusal == "erased"
+
+
 def test_an_erasure_row_is_kept_and_scanned(reopen: Open) -> None:
     erased = Row("", b"v" * 16, 0, 1, THERE, 1)
     reopen().commit([Page([erased])], HERE, {})
@@ -96,6 +106,15 @@ def test_adopted_heads_are_kept(reopen: Open) -> None:
 def test_what_was_never_pressed_is_zero(ledger: Ledger) -> None:
     snapshot = ledger.read([HOME], [(POST, actor(1))])
     assert (snapshot.items, snapshot.tallies) == ({HOME: ItemState()}, {(POST, actor(1)): Tally()})
+
+
+def test_items_of_a_bucket_are_given_in_their_order_and_the_one_without_name_first(ledger: Ledger) -> None:
+    bucket = bucket_of("")
+    names = [name for number in range(20_000) if bucket_of(name := f"tap:{number}") == bucket]
+    ledger.commit([Erasure(visitor(9)), *(press(1, item=name) for name in names)], HERE, {})
+    assert [item for item, _ in ledger.items_of(bucket, None, 100)] == ["", *sorted(names)]
+    assert [item for item, _ in ledger.items_of(bucket, "", 3)] == sorted(names)[:3]
+    assert ledger.items_of(bucket, max(names), 100) == []
 
 
 # -- scans
@@ -125,6 +144,15 @@ def test_a_scan_sees_what_is_committed_while_it_goes_on(ledger: Ledger) -> None:
     ledger.commit([press(7, who=SCAN_ROWS + 5)], HERE, {})
     rows, _ = ledger.scan(after, {})
     assert [each.n for each in rows if each.actor == actor(SCAN_ROWS + 5)] == [7]
+
+
+def test_a_scan_leaves_out_rows_of_older_generations(ledger: Ledger) -> None:
+    ledger.commit([press(5), press(1, item=POST), Reset(HOME), press(2, who=2)], HERE, {})
+    assert [(each.key, each.gen) for each in rows_of(ledger)] == [
+        ((HOME, b""), 1),
+        ((HOME, actor(2)), 1),
+        ((POST, actor(1)), 0),
+    ]
 
 
 # -- one writer

@@ -7,13 +7,14 @@ import apsw
 import pytest
 
 from cluster.core.offers import Adoption, Page, Range
+from cluster.core.press import Erasure
 from cluster.core.rows import Row
 from cluster.core.sums import ItemSums
 from cluster.ledger import Ledger, LedgerError, LedgerFullError
 from cluster.surface import StartError
-from tests.unit.ledgers import Open, change_behind_its_back, count, rows_of
+from tests.unit.ledgers import Open, change_behind_its_back, count, go_whole_round, rows_of
 from tests.unit.replicas import rows_above
-from tests.unit.tables import ELSEWHERE, HERE, HOME, POST, THERE, actor, press, row
+from tests.unit.tables import ELSEWHERE, HERE, HOME, POST, THERE, actor, press, row, visitor
 
 # -- what the disk is told
 
@@ -23,6 +24,24 @@ def test_every_commit_is_on_disk_when_it_returns(ledger: Ledger) -> None:
     assert ledger._db.pragma("journal_mode") == "wal"
     assert ledger._db.pragma("synchronous") == 2
     assert ledger._db.pragma("locking_mode") == "exclusive"
+
+
+def test_what_was_removed_is_overwritten(ledger: Ledger, tmp_path: Path) -> None:
+    """Not only unlinked: an erased visitor's id would stand in the file until its page was used again."""
+    who = 0x_EA5E_D0_15_C0FFEE
+    ledger.commit(
+        [press(3, who=who), press(1, who=who, item=POST), *(press(1, who=each) for each in range(200))], HERE, {}
+    )
+
+    def stands_there() -> bool:
+        ledger._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return visitor(who) in (tmp_path / "ledger.db").read_bytes()
+
+    assert stands_there()
+    ledger.commit([Erasure(visitor(who))], HERE, {})
+    go_whole_round(ledger)
+    assert not ledger.round.is_wanted
+    assert not stands_there()
 
 
 # -- what the disk spoils

@@ -1,6 +1,7 @@
 """Links: dialling, listening, and the end of all of them."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -10,6 +11,7 @@ from aiohttp import web
 from cluster.links import Links
 from cluster.surface import StartError
 from tests.unit.link_owners import Owner, linked, listening
+from tests.unit.strangers import ask_and_leave
 
 
 @pytest.fixture
@@ -52,6 +54,17 @@ async def test_the_cluster_port_serves_the_routes_it_was_given(ann: Owner) -> No
         assert await answer.text() == "alive"
 
 
+async def test_a_peer_that_is_gone_before_it_was_let_in_is_no_error(
+    ann: Owner, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As all are that dialled a frozen node, when it thaws."""
+    ask_and_leave(ann.links.port, "/link")
+    async with aiohttp.ClientSession() as session, session.get(f"http://{ann.address}/healthz") as answer:
+        assert answer.status == 200, "ann has taken the earlier connection too by now"
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert not ann.links.sockets
+
+
 async def test_stopping_tells_every_peer_and_takes_no_more_links(ann: Owner, ben: Owner) -> None:
     dialled = await linked(ann, ben)
     await ben.links.stop()
@@ -59,18 +72,3 @@ async def test_stopping_tells_every_peer_and_takes_no_more_links(ann: Owner, ben
     assert (end.code, end.reason) == ("leaving", "the peer says: this node is stopping")
     assert (await ben.links.dial(ann.address)).code == "leaving"
     assert (await ann.links.dial(ben.address)).code == "unreachable"
-
-
-async def test_a_peer_that_hangs_up_during_the_handshake_is_no_error(
-    ann: Owner, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    has_begun = asyncio.Event()
-
-    async def prepare(self: web.WebSocketResponse, request: web.BaseRequest) -> None:
-        has_begun.set()
-        raise aiohttp.ClientConnectionResetError("Cannot write to closing transport")
-
-    monkeypatch.setattr(web.WebSocketResponse, "prepare", prepare)
-    assert (await ann.links.dial(ann.address)).number == 0
-    assert has_begun.is_set()
-    assert not [record for record in caplog.records if record.levelname == "ERROR"]

@@ -21,7 +21,7 @@ from tests.unit.tables import HOME, POST, actor, press
 
 @pytest.fixture
 async def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
-    monkeypatch.setattr(peering, "HEARTBEAT_S", 0.05)
+    monkeypatch.setattr(peering, "HEARTBEAT_S", 0.01)
     async with engines(tmp_path) as made:
         yield made
 
@@ -110,7 +110,7 @@ async def test_a_node_without_peers_is_ready_at_once(site: Site) -> None:
 async def test_a_node_whose_peers_do_not_answer_is_ready_after_a_while(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "LONELY_S", 0.6)
+    monkeypatch.setattr(module, "LONELY_S", 0.2)
     node = await site.start("n1", site.address("nobody"))
     assert node.state == "starting"
     assert states(node) == {"n1": "starting", site.address("nobody"): "unreachable"}
@@ -121,7 +121,7 @@ async def test_a_node_whose_peers_do_not_answer_is_ready_after_a_while(
 async def test_a_node_whose_peer_links_and_never_answers_is_ready_after_a_while(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "LONELY_S", 0.6)
+    monkeypatch.setattr(module, "LONELY_S", 0.3)
     monkeypatch.setattr(Replies, "to_pull", lambda self, asked, socket: None)
     await site.start("n1")
     two = await site.start("n2", site.address("n1"))
@@ -137,6 +137,22 @@ async def test_what_was_taken_is_committed_before_the_end(site: Site) -> None:
     await site.stop("n1")
     assert presser.answers[0].n == 5
     await converged(HOME, 5, await site.start("n1"))
+
+
+async def test_what_arrives_while_the_links_end_is_committed_before_the_ledger_is_closed(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = await site.start("n1")
+    presser, cancel = Presser(node), node._tasks.cancel
+
+    async def cancel_and_hear_more() -> None:
+        await cancel()
+        presser.press(5)
+
+    monkeypatch.setattr(node._tasks, "cancel", cancel_and_hear_more)
+    await site.stop("n1")
+    assert not node.failed.done()
+    assert presser.answers[0].n == 5
 
 
 async def test_a_leaving_node_serves_its_peers_first(site: Site) -> None:

@@ -19,7 +19,7 @@ from tests.unit.tables import HERE, HOME, THERE
 
 @pytest.fixture
 async def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
-    monkeypatch.setattr(peering, "HEARTBEAT_S", 0.05)
+    monkeypatch.setattr(peering, "HEARTBEAT_S", 0.01)
     async with engines(tmp_path) as made:
         yield made
 

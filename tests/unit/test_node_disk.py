@@ -10,16 +10,17 @@ from structlog.testing import capture_logs
 
 from cluster import node as module
 from cluster import peering
+from cluster.core.press import ItemState
 from cluster.node import Node
 from cluster.surface import Changed
 from tests.support.waiting import wait_for
-from tests.unit.engines import Presser, Site, converged, engines, read, states
-from tests.unit.tables import HOME
+from tests.unit.engines import Presser, Site, converged, engines, erase, read, reset, states
+from tests.unit.tables import HOME, visitor
 
 
 @pytest.fixture
 async def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
-    monkeypatch.setattr(peering, "HEARTBEAT_S", 0.05)
+    monkeypatch.setattr(peering, "HEARTBEAT_S", 0.01)
     async with engines(tmp_path) as made:
         yield made
 
@@ -64,6 +65,17 @@ async def test_a_full_disk_makes_a_node_read_only_until_there_is_room(
     assert (await after.last()).n == 9
     await converged(HOME, 9, one, two)
     assert not one.failed.done()
+
+
+async def test_a_full_disk_takes_no_reset_and_no_erasure(site: Site) -> None:
+    node = await site.start("n1")
+    Presser(node).press(5)
+    await converged(HOME, 5, node)
+    await fill(node)
+    for answer in (await reset(node), await erase(node, 1)):
+        assert (answer.refusal, answer.gen, answer.n) == ("read_only", 0, 0)
+    assert not node.is_erased(visitor(1))
+    assert (await read(node, [HOME])).items[HOME] == ItemState(0, 5)
 
 
 async def test_a_ledger_that_fails_ends_the_node_and_takes_no_press(site: Site) -> None:

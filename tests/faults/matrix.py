@@ -1,0 +1,14 @@
+"""The rows of the matrix, in the order of the table in docs/reliability.md."""
+
+from typing import Final
+
+from tests.faults import disks, files, networks, processes, surroundings
+from tests.faults.row import Fault
+
+MATRIX: Final[tuple[Fault, ...]] = (
+    *processes.ROWS,
+    *disks.ROWS,
+    *files.ROWS,
+    *networks.ROWS,
+    *surroundings.ROWS,
+)

@@ -1,0 +1,185 @@
+"""Rows about a node's process: killed, frozen, restarted, upgraded, short of memory or of descriptors."""
+
+import asyncio
+import resource
+from functools import partial
+from typing import Final
+
+from tests.faults.lab import Lab
+from tests.faults.row import Fault
+from tests.support.browser import Browser, ConnectionEndedError
+from tests.support.node import Node
+from tests.support.process import REPOSITORY, address_space_bytes, open_descriptors
+from tests.support.versions import FIRST, unpack
+from tests.support.waiting import wait_for
+
+# What comes to a node that has nothing left to give.
+NEWCOMERS: Final = 100
+
+
+async def kill(lab: Lab) -> str:
+    """A round may meet a node that is still starting: then its start is what is cut off. One other is left to
+    serve; that none is left is a power cut."""
+    before = lab.supervisor.restarted
+    while lab.supervisor.restarted - before < lab.form.kills:
+        node = lab.pick_node()
+        await wait_for(partial(another_serves, lab, node), 20, f"a node beside {node.name} to serve")
+        if node.is_running:
+            await node.kill()
+        await lab.press_for(lab.random.uniform(0.2, 1.0))
+    return f"{lab.supervisor.restarted - before} kills, each restarted"
+
+
+async def another_serves(lab: Lab, node: Node) -> bool:
+    states = [lab.serves(other) for other in lab.nodes if other is not node]
+    return any(await asyncio.gather(*states))
+
+
+async def cut_power(lab: Lab) -> str:
+    rounds = lab.form.pick(1, 10)
+    for _ in range(rounds):
+        await asyncio.gather(*(node.kill() for node in lab.nodes))
+        await lab.wait_until_whole()
+        await wait_for(lambda: lab.load.is_connected, 20, "everybody to be back")
+        await lab.load.wait_for_presses(500, 20)
+    return f"all at once, {rounds} times"
+
+
+async def freeze(lab: Lab) -> str:
+    times = lab.form.pick((1.0, 6.0), (1.0, 3.0, 10.0, 30.0, 60.0))
+    for seconds in times:
+        node = lab.pick_node()
+        node.freeze()
+        await lab.press_for(seconds)
+        node.thaw()
+        await lab.load.wait_for_presses(100, 10)
+    return f"frozen for {', '.join(f'{seconds:g}' for seconds in times)} s"
+
+
+async def restart_in_turn(lab: Lab) -> str:
+    before = lab.load.broken
+    for node in lab.nodes * lab.form.pick(1, 5):
+        await restart(lab, node)
+    broken = lab.load.broken - before
+    assert not broken, f"{broken} connections broke in a rolling restart"
+    return f"{len(lab.nodes) * lab.form.pick(1, 5)} restarts, no connection broken"
+
+
+async def restart(lab: Lab, node: Node) -> None:
+    """As an operator does: told to stop, started, and the next one only when all are linked again."""
+    with lab.supervisor.released(node):
+        await node.stop()
+        node.start()
+        await lab.wait_until_whole()
+
+
+async def run_the_first_version(lab: Lab) -> None:
+    old = await asyncio.to_thread(unpack, FIRST, lab.folder)
+    with lab.supervisor.released(*lab.nodes):
+        await asyncio.gather(*(node.stop() for node in lab.nodes))
+        for node in lab.nodes:
+            node.wipe()
+            node.program = old
+            node.start()
+        await lab.wait_until_whole()
+
+
+async def upgrade_in_turn(lab: Lab) -> str:
+    before = lab.load.broken
+    for node in lab.nodes:
+        node.program = REPOSITORY
+        await restart(lab, node)
+        await lab.load.wait_for_presses(200, 10)
+    broken = lab.load.broken - before
+    assert not broken, f"{broken} connections broke in a rolling upgrade"
+    return f"{FIRST} to the present version on three nodes, old and new side by side, no connection broken"
+
+
+async def take_memory(lab: Lab) -> str:
+    """Not a byte more than it has: what it frees it may use again."""
+    node = lab.pick_node()
+    pid, restarts = node.pid, lab.supervisor.restarts[node.name]
+    limit = (address_space_bytes(pid), resource.RLIM_INFINITY)
+    before = resource.prlimit(pid, resource.RLIMIT_AS, limit)
+    came = await newcomers(node.address)
+    await lab.press_for(lab.form.pick(2, 20))
+    ended = lab.supervisor.restarts[node.name] - restarts
+    if node.is_running and node.pid == pid:
+        resource.prlimit(pid, resource.RLIMIT_AS, before)
+    return f"{came} of {NEWCOMERS} newcomers let in; the node {'was restarted' if ended else 'went on'}"
+
+
+async def take_descriptors(lab: Lab) -> str:
+    node = lab.pick_node()
+    pid = node.pid
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (open_descriptors(pid), before[1]))
+    came = await newcomers(lab.nginx.address)
+    await lab.press_for(lab.form.pick(1, 20))
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+    assert came == NEWCOMERS, f"{came} of {NEWCOMERS} newcomers found a node"
+    return f"all of {NEWCOMERS} newcomers found another node"
+
+
+async def newcomers(address: str) -> int:
+    """How many of some visitors who all come at once, and stay until the last one has come, get a hello."""
+
+    async def come() -> Browser | None:
+        try:
+            return await Browser.connect(address)
+        except (OSError, TimeoutError, AssertionError, ConnectionEndedError):
+            return None
+
+    came = [each for each in await asyncio.gather(*(come() for _ in range(NEWCOMERS))) if each is not None]
+    await asyncio.gather(*(each.close() for each in came))
+    return len(came)
+
+
+ROWS: Final = (
+    Fault(
+        "kill",
+        "SIGKILL to any node at a random moment, again and again, also while it starts, while another one serves",
+        "visitors reconnect; nothing acknowledged is lost",
+        kill,
+    ),
+    Fault(
+        "power-cut",
+        "SIGKILL to all nodes at once",
+        "what was acknowledged is on their disks; visitors come back with a pause that doubles",
+        cut_power,
+        outage_within_s=20,
+    ),
+    Fault(
+        "freeze",
+        "SIGSTOP to a node, SIGCONT later",
+        "its visitors leave it within 10 s; it catches up",
+        freeze,
+    ),
+    Fault(
+        "rolling-restart",
+        "SIGTERM to one node after the other, each started again",
+        "no connection breaks",
+        restart_in_turn,
+    ),
+    Fault(
+        "rolling-upgrade",
+        f"three nodes of version {FIRST}, replaced one after the other by the present one, on the same data",
+        "no connection breaks; old and new hold the same",
+        upgrade_in_turn,
+        prepare=run_the_first_version,
+    ),
+    Fault(
+        "memory",
+        f"RLIMIT_AS of a node set to what it uses, and {NEWCOMERS} visitors come at once",
+        "it goes on, or ends and is restarted",
+        take_memory,
+        trouble=("",),
+    ),
+    Fault(
+        "descriptors",
+        f"RLIMIT_NOFILE of a node set to what it uses, and {NEWCOMERS} visitors come at once through nginx",
+        "newcomers get another node; who is connected stays",
+        take_descriptors,
+        trouble=("Too many open files", "accept", "Traceback"),
+    ),
+)

@@ -1,0 +1,84 @@
+"""What no check can mend is refused at the start, with what to do, and not checked for ever (R13)."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import apsw
+import pytest
+
+from cluster.checksums import KEY_NAMES
+from cluster.core.offers import Page
+from cluster.surface import StartError
+from tests.unit.ledgers import Open, change_behind_its_back
+from tests.unit.replicas import rows_above
+from tests.unit.tables import HERE, THERE, press
+
+
+def change_pages(path: Path, name: str, change: Callable[[bytes], bytes]) -> None:
+    """Change all pages of a table or index."""
+    db = apsw.Connection(str(path))
+    pages = [page for (page,) in db.execute("SELECT pageno FROM dbstat WHERE name = ?", (name,))]
+    size = db.pragma("page_size")
+    db.close()
+    content = bytearray(path.read_bytes())
+    for page in pages:
+        place = slice((page - 1) * size, page * size)
+        content[place] = change(bytes(content[place]))
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("tallies", lambda page: b"\xaa" * len(page)),
+        # The item's row is fine, but nothing finds it by its name: only SQLite's own check can tell.
+        ("sqlite_autoindex_items_1", lambda page: page.replace(b"tap:home", b"tap:hole")),
+    ],
+    ids=["pages of junk", "an index that leads astray"],
+)
+def test_a_broken_structure_is_refused_with_what_to_do(
+    reopen: Open, tmp_path: Path, name: str, change: Callable[[bytes], bytes]
+) -> None:
+    ledger = reopen()
+    ledger.commit([Page(rows_above(50, THERE))], HERE, {})
+    ledger._table.set_meta("suspect", 1)
+    ledger.close()
+    change_pages(tmp_path / "ledger.db", name, change)
+    for _ in range(2):
+        with pytest.raises(StartError, match="put a backup in its place, or move it away"):
+            reopen()
+
+
+@pytest.mark.parametrize("key", ["a text", 7, b"x" * 65])
+def test_a_key_that_is_none_is_refused_with_what_to_do(reopen: Open, tmp_path: Path, key: object) -> None:
+    ledger = reopen()
+    ledger.commit([press(1)], HERE, {})
+    for name in KEY_NAMES:
+        ledger._table.set_meta(name, key)
+    ledger.close()
+    for _ in range(2):
+        with pytest.raises(StartError, match="put a backup in its place, or move it away"):
+            reopen()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE items SET item = 'tap:hole'",
+        "UPDATE items SET item = 'not an item'",
+        "UPDATE items SET item = CAST('tap:home' AS BLOB)",
+        "UPDATE items SET bucket = 1 - bucket",
+        "DELETE FROM meta WHERE key = 'ledger_id'",
+        "UPDATE meta SET value = 'a text' WHERE key = 'ledger_id'",
+    ],
+)
+def test_what_no_check_can_mend_is_refused_and_not_checked_for_ever(
+    reopen: Open, tmp_path: Path, statement: str
+) -> None:
+    ledger = reopen()
+    ledger.commit([press(1)], HERE, {})
+    ledger.close()
+    change_behind_its_back(tmp_path, statement, "INSERT INTO meta VALUES ('suspect', 1)")
+    for _ in range(2):
+        with pytest.raises(StartError, match="put a backup in its place, or move it away"):
+            reopen()
