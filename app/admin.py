@@ -24,7 +24,7 @@ _log = structlog.get_logger(__name__)
 async def reset(request: web.Request) -> web.Response:
     presses.check_may_press(request)
     item = presses.item_of(request)
-    _check_admin(request)
+    check_admin(request)
     desk = request.app[keys.DESK]
     answer = await _reset(request, item, await _gen_to_end(request))
     if answer.refusal is not None:
@@ -34,8 +34,11 @@ async def reset(request: web.Request) -> web.Response:
     return json_response(done)
 
 
-def _check_admin(request: web.Request) -> None:
-    """Of the token no comparison tells anything, not even its length: hashes are compared."""
+def check_admin(request: web.Request) -> None:
+    """A `RefusedError` unless the request carries the admin token.
+
+    Of the token no comparison tells anything, not even its length: hashes are compared.
+    """
     given = guards.bearer_token(request) or ""
     digests = [
         sha256(token.encode("utf-8", "surrogateescape")).digest()

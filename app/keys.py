@@ -17,5 +17,7 @@ LIVE: "Final[web.AppKey[Live]]" = web.AppKey("live")
 FORM_TOKENS: "Final[web.AppKey[Tokens]]" = web.AppKey("form_tokens")
 # Held by a reset that names the generation it ends.
 RESETTING: "Final[web.AppKey[asyncio.Lock]]" = web.AppKey("resetting")
+# Held while a copy of the ledger is made and sent.
+BACKING_UP: "Final[web.AppKey[asyncio.Lock]]" = web.AppKey("backing_up")
 # Resolves with a reason when a background task ended: the process must exit.
 FAILED: "Final[web.AppKey[asyncio.Future[str]]]" = web.AppKey("failed")

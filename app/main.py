@@ -68,6 +68,7 @@ def build_app(settings: Settings, engine: Engine, tools: Tools) -> web.Applicati
     tools.probes.attach(engine, {"stalled": lambda: desk.ledger.is_stalled, "full": lambda: browsers.is_full})
     app[keys.FORM_TOKENS] = Tokens(settings.form_keys)
     app[keys.RESETTING] = asyncio.Lock()
+    app[keys.BACKING_UP] = asyncio.Lock()
     app[keys.FAILED] = asyncio.get_running_loop().create_future()
     app.router.add_routes([*ROUTES, *(ADMIN_ROUTES if settings.admin_token else ()), *tools.probes.routes()])
     app.on_response_prepare.append(guards.add_headers)

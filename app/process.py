@@ -16,12 +16,13 @@ import signal
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 import structlog
 from aiohttp import http_parser, web
 
-from app import __version__, files, keys
+from app import __version__, backup, files, keys
 from app.admission import Reason
 from app.listener import Listener
 from app.main import Tools, build_app, build_tools
@@ -50,6 +51,8 @@ async def run_node(settings: Settings, make_engine: EngineFactory) -> int:
     engine = make_engine(settings.cluster, tools.budget, tools.probes.routes())
     _log.info("node.starting", node=settings.cluster.name, version=__version__)
     await engine.start()
+    # Before it is ready, which it may never be for want of the room that this gives back.
+    await asyncio.to_thread(backup.remove_leftovers, Path(settings.cluster.data_dir))
     async with AsyncExitStack() as parts:
         parts.push_async_callback(engine.stop)
         if not await _wait_until_ready(engine, stop):

@@ -1,7 +1,7 @@
 """Every way to refuse a visitor: the protocol's error codes, what they say, and their HTTP status.
 
 1. A code means the same over a WebSocket, the API and the form.
-   Only HTTP has `unanswered` (its requests wait), `forbidden` (it has forms), and the two of a reset.
+   Only HTTP has `unanswered` (its requests wait), `forbidden` (it has forms), and those of an operator.
 2. A code with `retry_after_s` heals by itself: the same press may be sent again.
 """
 
@@ -40,6 +40,8 @@ REFUSALS: Final = {
     "unanswered": Refusal("Not answered in time: a press with n may be sent again.", 503, retry_after_s=1.0),
     "forbidden": Refusal("Forms of other sites may not press here.", 403),
     "bad_admin_token": Refusal("This is not the admin token of this node.", 401),
+    "backing_up": Refusal("A backup of this node is being made or sent already.", 409),
+    "no_backup": Refusal("No backup was made.", 507),
     "other_gen": Refusal("The item has another generation than the one to end: nothing was reset.", 409),
 }
 ERASED: Final = wire.Error(code="bad_token", message="This visitor was erased: a fresh one begins.", erased=True)

@@ -5,7 +5,7 @@ from typing import Final
 
 from aiohttp import web
 
-from app import admin, api, live, pages
+from app import admin, api, backup, live, pages
 
 STATIC: Final = Path(__file__).parent / "static"
 
@@ -23,4 +23,7 @@ ROUTES: Final = (
     web.static("/static", STATIC),
 )
 # Only where an admin token is set.
-ADMIN_ROUTES: Final = (web.post("/api/admin/items/{item:[^/]+}/reset", admin.reset),)
+ADMIN_ROUTES: Final = (
+    web.post("/api/admin/items/{item:[^/]+}/reset", admin.reset),
+    web.get("/api/admin/backup", backup.download, allow_head=False),
+)

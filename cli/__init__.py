@@ -3,6 +3,7 @@
 Both speak HTTP and WebSocket only and import nothing of the node. The way of one press:
 
     errands       what is asked for over HTTP (`api`): resets, erasures
+    backup        a node's ledger into a file, over HTTP; `restore` puts it into a folder, without a node
     commands      what a person typed: raises a tally through …
     session       keeps one conversation going with any node of the cluster
     presses       this run's tallies, in memory and, before they are sent, in …

@@ -6,17 +6,20 @@ import random
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 import aiohttp
 
 from cli.addresses import Addresses
-from cli.arguments import Options, parse_arguments, read_admin_token
+from cli.arguments import Command, Options, parse_arguments, read_admin_token
+from cli.backup import back_up
 from cli.commands import Commands
 from cli.errands import Errands
 from cli.exit_codes import ExitCode, UsageError
 from cli.pipe import read_lines, run_lines
 from cli.presses import Presses
+from cli.restore import run_restore
 from cli.screen import Screen
 from cli.session import Session
 from cli.state import MemoryState, State, StateError, StateFile, state_folder
@@ -33,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return ExitCode.USAGE
     try:
+        if options.command is not None and options.command.name == "restore":
+            return _restore(options, options.command)
         return asyncio.run(run(options))
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
@@ -44,7 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 async def run(options: Options) -> int:
     """Run, and leave in order on SIGTERM and, where no prompt handles it, Ctrl-C. Returns the exit code."""
-    running = asyncio.create_task(_meet(options))
+    is_backup = options.command is not None and options.command.name == "backup"
+    running = asyncio.create_task(_back_up(options) if is_backup else _meet(options))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, running.cancel)
@@ -53,6 +59,18 @@ async def run(options: Options) -> int:
         watching = options.command is not None and options.command.name == "watch" and options.command.count is None
         return ExitCode.OK if watching else ExitCode.INTERRUPTED
     return running.result()
+
+
+def _restore(options: Options, command: Command) -> int:
+    """Without a node, and without a loop that would keep Ctrl-C waiting."""
+    file, folder = map(Path, command.paths)
+    return run_restore(file, folder, Screen(is_json=options.is_json), replaces=command.replaces)
+
+
+async def _back_up(options: Options) -> int:
+    """Without a session: it is no visitor who asks, and one node only that is asked."""
+    screen = Screen(is_json=options.is_json)
+    return await back_up(options, screen, lambda: read_admin_token(options.admin_token_file, os.environ))
 
 
 async def _meet(options: Options) -> int:

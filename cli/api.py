@@ -1,12 +1,15 @@
-"""What is asked of a node over HTTP: a reset and an erasure. The only place that knows their fields.
+"""What is asked of a node over HTTP: a reset, an erasure, a backup. The only place that knows their fields.
 
 1. A node answers within some seconds: at the commit, and when the copies exist or cannot be waited for any longer.
+   Only a backup may take long: nothing comes until the node's copy is complete.
 2. Whatever goes wrong is a `NotDoneError`, which says whether the same may be asked again, and whether it may have
    been done all the same.
 3. No redirect is followed: the token goes to the address that was asked and nowhere else.
 """
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
@@ -15,8 +18,11 @@ import msgspec
 from yarl import URL
 
 from cli.addresses import trouble_with
+from cli.exit_codes import ExitCode
 
 ANSWER_S: Final = 10.0
+# A copy of some 100 GB; a node that dies meanwhile ends the connection sooner.
+BACKUP_S: Final = 3600.0
 # Where an answer does not say when to ask again.
 RETRY_AFTER_S: Final = 0.5
 # Too many requests; and what nginx or a node says that cannot do it now.
@@ -65,7 +71,14 @@ class NotDoneError(Exception):
         self.gen = problem.gen
         self.is_passing = status == 0 or status in _PASSING
         self.may_be_done = self.is_passing and status != 429 and problem.code not in _NOTHING_DONE
+        self.exit_code = _exit_code_of(status)
         self.retry_after_s = RETRY_AFTER_S if problem.retry_after is None else max(0.0, problem.retry_after)
+
+
+def _exit_code_of(status: int) -> ExitCode:
+    if status == 0:
+        return ExitCode.NO_NODE
+    return ExitCode.NODE_REFUSES if status in (401, 403, 404, 405) else ExitCode.NOT_SAVED
 
 
 async def generation_of(http: aiohttp.ClientSession, address: str, item: str) -> int:
@@ -83,6 +96,24 @@ async def erase(http: aiohttp.ClientSession, address: str, token: str) -> Erased
     return await _ask(http, "DELETE", f"{address}/api/visitor", token, Erased)
 
 
+@asynccontextmanager
+async def backup(http: aiohttp.ClientSession, address: str, token: str) -> AsyncIterator[aiohttp.ClientResponse]:
+    """A complete copy of this node's ledger, to be read. Raises `NotDoneError` before there is one."""
+    patience = aiohttp.ClientTimeout(total=None, sock_connect=ANSWER_S, sock_read=BACKUP_S)
+    # What comes is what the digest is of.
+    headers = {"Authorization": f"Bearer {token}", "Accept-Encoding": "identity"}
+    try:
+        answer = await http.get(
+            f"{address}/api/admin/backup", headers=headers, allow_redirects=False, timeout=patience
+        )
+        if answer.status != 200:
+            raise _refused(answer, await answer.read())
+    except (OSError, TimeoutError, aiohttp.ClientError) as error:
+        raise NotDoneError(trouble_with(address, error)) from error
+    async with answer:
+        yield answer
+
+
 async def _ask(
     http: aiohttp.ClientSession, method: str, url: str, token: str, answer_type: type[_T], body: Any = None
 ) -> _T:
@@ -97,14 +128,17 @@ async def _ask(
     except (OSError, TimeoutError, aiohttp.ClientError) as error:
         raise NotDoneError(trouble_with(str(address.origin()), error)) from error
     if answer.status != 200:
-        problem = _problem_of(content)
-        raise NotDoneError(
-            problem.detail or f"{address.origin()} answered HTTP {answer.status}", answer.status, problem
-        )
+        raise _refused(answer, content)
     try:
         return msgspec.json.decode(content, type=answer_type)
     except msgspec.DecodeError as error:
         raise NotDoneError(f"{address.origin()} answered something else: {error}", answer.status) from error
+
+
+def _refused(answer: aiohttp.ClientResponse, content: bytes) -> NotDoneError:
+    problem = _problem_of(content)
+    why = problem.detail or f"{answer.url.origin()} answered HTTP {answer.status}"
+    return NotDoneError(why, answer.status, problem)
 
 
 def _problem_of(content: bytes) -> _Problem:

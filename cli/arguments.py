@@ -17,6 +17,9 @@ ITEM_DEFAULT: Final = "tap:home"
 WAIT_DEFAULT_S: Final = 10.0
 PER_SECOND_MAX: Final = 10_000
 TOKEN_VARIABLE: Final = "LIKE_ADMIN_TOKEN"  # noqa: S105 - its name
+REPLACE: Final = "--replace"
+# How many files and folders they name.
+_PATHS: Final = {"backup": 1, "restore": 2}
 _HEADER_TEXT: Final = re.compile(r"[!-~]+\Z")
 
 HELP: Final = """\
@@ -27,17 +30,25 @@ watch [item]            show every change of the count until Ctrl-C (--count N: 
 nodes                   the nodes of the cluster
 reset item              for operators: count the item from 0 again, for everybody; needs the
                         admin token (--admin-token-file)
+backup FILE             for operators: a copy of one node's ledger while it goes on; --address is
+                        the node's own, not nginx's; needs the admin token too
+restore FILE FOLDER     for operators: put a backup into the data folder of a node that does not
+                        run (--replace: where there is a ledger, move it aside)
 forget [--yes]          erase all that this client ever pressed, on every node, for good
 item kind:name          go to another item; tap: counts every press, clap: 50 of each
                         visitor, once: a like that can be taken back
 help, exit"""
-NAMES: Final = "like, like many, unlike, watch, nodes, item kind:name, reset item, forget, help, exit"
+NAMES: Final = (
+    "like, like many, unlike, watch, nodes, item kind:name, reset item, backup FILE, restore FILE FOLDER, forget, "
+    "help, exit"
+)
 
 
 class Command(msgspec.Struct, frozen=True):
     """One command. `item` None: the current one. `presses` and `per_second` None: to be asked for.
 
-    `is_sure`: no confirmation has to be asked for.
+    `is_sure`: no confirmation has to be asked for. `paths`: of `backup` and `restore`; `replaces`: what is there
+    already may be taken the place of.
     """
 
     name: str
@@ -46,6 +57,8 @@ class Command(msgspec.Struct, frozen=True):
     per_second: int | None = None
     count: int | None = None
     is_sure: bool = False
+    paths: tuple[str, ...] = ()
+    replaces: bool = False
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -68,7 +81,7 @@ def parse_command(words: Sequence[str]) -> Command:
         case ["like", "many", *numbers] if len(numbers) <= 2:
             presses = how_many(numbers[0]) if numbers else None
             return Command("like many", presses=presses, per_second=how_fast(numbers[1]) if numbers[1:] else None)
-        case ["like" | "unlike" | "watch" as name]:
+        case ["like" | "unlike" | "watch" | "nodes" | "help" | "exit" as name]:
             return Command(name)
         case ["like" | "unlike" | "watch" | "item" | "reset" as name, item]:
             return Command(name, item=check_item(item))
@@ -77,9 +90,13 @@ def parse_command(words: Sequence[str]) -> Command:
             return Command("watch", item=check_item(item[0]) if item else None, count=count)
         case ["forget", *sure] if sure in ([], ["--yes"]):
             return Command("forget", is_sure=bool(sure))
-        case ["nodes" | "help" | "exit" as name]:
-            return Command(name)
+        case ["backup" | "restore" as name, *rest] if len(paths := _without(REPLACE, rest)) == _PATHS[name]:
+            return Command(name, paths=paths, replaces=paths != tuple(rest))
     raise UsageError(f"{' '.join(words)!r} is no command: {NAMES}")
+
+
+def _without(option: str, words: Sequence[str]) -> tuple[str, ...]:
+    return tuple(word for word in words if word != option)
 
 
 def how_many(text: str) -> int:
@@ -117,9 +134,10 @@ def parse_arguments(arguments: Sequence[str], environment: Mapping[str, str]) ->
     parser.add_argument("--wait", type=float, default=WAIT_DEFAULT_S, metavar="SECONDS", help=wait_help)
     parser.add_argument("--count", metavar="N", help="watch: end after N counts")
     parser.add_argument("--yes", action="store_true", help="forget: do not ask")
-    token_help = (
-        f"reset: where the admin token stands; without it, {TOKEN_VARIABLE} says it or {TOKEN_VARIABLE}_FILE where"
-    )
+    replace_help = "backup: write over FILE; restore: move FOLDER's ledger aside"
+    parser.add_argument(REPLACE, action="store_true", help=replace_help)
+    token_help = f"reset, backup: where the admin token stands; without it, {TOKEN_VARIABLE} says it"
+    token_help += f" or {TOKEN_VARIABLE}_FILE where"
     parser.add_argument("--admin-token-file", metavar="FILE", default="", help=token_help)
     parser.add_argument("command", nargs="*", help="see below")
     given = parser.parse_intermixed_args(arguments)
@@ -138,8 +156,7 @@ def _command_of(given: argparse.Namespace) -> Command | None:
     words = [*given.command]
     if given.count is not None:
         words += ["--count", given.count]
-    if given.yes:
-        words.append("--yes")
+    words += ["--yes"] * given.yes + [REPLACE] * given.replace
     return parse_command(words) if words else None
 
 
@@ -154,7 +171,7 @@ def read_admin_token(file: str, environment: Mapping[str, str]) -> str:
             raise UsageError(f"cannot read the admin token: {error}") from error
     if not _HEADER_TEXT.match(token):
         raise UsageError(
-            f"a reset needs the nodes' admin token: --admin-token-file FILE, or {TOKEN_VARIABLE} in the "
+            f"this needs the nodes' admin token: --admin-token-file FILE, or {TOKEN_VARIABLE} in the "
             "environment; it has no spaces, and never stands on the command line, where others could read it"
         )
     return token

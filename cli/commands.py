@@ -70,6 +70,8 @@ class Commands:
                 return await self._nodes()
             case "reset" | "forget":
                 return await self._errands.run(command, item, self._patience_s)
+            case "backup" | "restore":
+                raise UsageError(f"this stands behind the program's name: python -m cli {command.name} …")
             case "item":
                 self.item = item
                 self._screen.say(f"now pressing {item}")

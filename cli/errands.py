@@ -76,9 +76,7 @@ class Errands:
 
     def _complain(self, error: NotDoneError, kind: str) -> ExitCode:
         self._screen.complain(_explained(error), kind)
-        if error.status == 0:
-            return ExitCode.NO_NODE
-        return ExitCode.NODE_REFUSES if error.status in (401, 403, 404, 405) else ExitCode.NOT_SAVED
+        return error.exit_code
 
 
 def _explained(error: NotDoneError) -> str:

@@ -70,6 +70,16 @@ class Screen:
         words += _warning(erased.copies, erased.wanted)
         self._print(Text(words), {"event": "erased", **msgspec.structs.asdict(erased), "text": words})
 
+    def show_backup(self, file: str, size: int, sha256: str) -> None:
+        words = f"{file} is a whole backup of {size:,} bytes"
+        self._print(Text(words), {"event": "backup", "file": file, "bytes": size, "sha256": sha256, "text": words})
+
+    def show_restored(self, file: str, ledger: str, aside: str) -> None:
+        """`aside`: where the ledger is now that was there before, or nothing."""
+        words = f"{ledger} is now what {file} holds: start the node"
+        words += f". What was there is {aside}" if aside else ""
+        self._print(Text(words), {"event": "restore", "ledger": ledger, "aside": aside, "text": words})
+
     def show_nodes(self, nodes: Sequence[NodeLine], here: str) -> None:
         """The nodes of the cluster; `here` is the one this client talks to, if it does."""
         if self.is_json:
@@ -122,6 +132,14 @@ def progress_line(item: str, count: int | None, words: str, *, done: tuple[int, 
     line = Table.grid(padding=(0, 2))
     told = f"{pressed:,} of {presses:,} pressed, {saved:,} saved"
     line.add_row(ProgressBar(presses, saved, width=16), told, watch_line(item, count, words))
+    return line
+
+
+def copy_line(address: str, done: int, size: int | None) -> Table:
+    """How much of a backup has arrived; without a size, the node makes its copy yet."""
+    line = Table.grid(padding=(0, 2))
+    told = "the node makes its copy" if size is None else f"{done:,} of {size:,} bytes"
+    line.add_row(ProgressBar(size or 1, done, width=16), told, Text(address, "dim"))
     return line
 
 

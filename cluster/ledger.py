@@ -131,6 +131,11 @@ class Ledger:
         for bucket, by in changes.buckets.items():
             self.buckets[bucket] = shifted(self.buckets[bucket], by)
 
+    def size_bytes(self) -> int:
+        """What a copy of it takes."""
+        with self._translated():
+            return int(self._db.pragma("page_count") * self._db.pragma("page_size"))
+
     def begin_backup(self, copy: apsw.Connection) -> apsw.Backup:
         """A copy into this empty database, to be stepped on the writer thread until it says that it is done."""
         with self._translated():

@@ -65,9 +65,14 @@ async def test_an_encoded_item_arrives_as_it_was_sent(echoes: Echoes) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/metrics", "//metrics", "/x/../metrics", "/%6Detrics", "/metrics?a=b", "/./metrics"]
+    "path",
+    [
+        *("/metrics", "//metrics", "/x/../metrics", "/%6Detrics", "/metrics?a=b", "/./metrics"),
+        *("/api/admin/backup", "/api/admin//backup", "/api/admin/%62ackup", "/api/admin/backup?a=b"),
+        *("/api/admin/items/..%2Fbackup", "//api/admin/backup", "/api/x/../admin/backup"),
+    ],
 )
-async def test_metrics_are_closed(echoes: Echoes, path: str) -> None:
+async def test_what_operators_ask_a_node_itself_is_closed(echoes: Echoes, path: str) -> None:
     answer = await talk(echoes.nginx, f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
 
     assert answer.startswith("HTTP/1.1 404")

@@ -3,37 +3,27 @@
 import asyncio
 import re
 import subprocess
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from tests.support.documents import Document, make_workplace
 from tests.support.ports import is_free
 from tests.support.process import REPOSITORY, Process
 from tests.support.waiting import wait_for
 
-README = (REPOSITORY / "README.md").read_text()
-
-
-def commands_of(heading: str) -> list[str]:
-    """The shell blocks below this heading, in order."""
-    section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    return re.findall(r"```sh\n(.*?)\n```", section, re.DOTALL)
-
-
-COMMANDS = commands_of("By hand: three nodes and a client")
+README = Document("README.md")
+COMMANDS = README.commands("By hand: three nodes and a client")
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A place like the repository, where the commands may write; the tests' own `.venv`; the secret is made."""
-    for name in ("app", "cluster", "cli"):
-        (tmp_path / name).symlink_to(REPOSITORY / name)
-    (tmp_path / ".venv").symlink_to(sys.prefix)
-    subprocess.run(["sh", "-ec", COMMANDS[1]], cwd=tmp_path, check=True)
-    return tmp_path
+    """Where the commands are run; the secret is made."""
+    place = make_workplace(tmp_path / "place")
+    subprocess.run(["sh", "-ec", COMMANDS[1]], cwd=place, check=True)
+    return place
 
 
 @pytest_asyncio.fixture
@@ -77,7 +67,7 @@ async def test_three_nodes_and_a_client_by_hand(by_hand: str, folder: Path) -> N
 
 
 def test_the_two_commands_stand_at_the_top() -> None:
-    top = README.split("\n## ")[0]
+    top = README.text.split("\n## ")[0]
     assert COMMANDS[0] == "make install"
 
     assert top.index("make run") < top.index("make test")
@@ -102,4 +92,4 @@ def test_the_map_of_changes_names_files_that_exist() -> None:
 
 
 def test_the_readme_is_short() -> None:
-    assert len(README.splitlines()) <= 150
+    assert len(README.text.splitlines()) <= 150

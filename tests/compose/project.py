@@ -3,6 +3,7 @@
 import json
 import secrets
 import shutil
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -21,11 +22,12 @@ class Project:
     def __init__(self, engine: Engine) -> None:
         self.name = f"liketest{secrets.token_hex(3)}"
         self.port = free_port()
+        self.admin_token = secrets.token_hex(16)
         self._engine = engine
-        # Empty secrets: what a .env file on this machine says must not decide what is tested.
+        # Its own secrets: what a .env file on this machine says must not decide what is tested.
         self._env = {
             **engine.env, "COMPOSE_PROJECT_NAME": self.name, "PUBLIC_PORT": str(self.port), "LIKE_SECRET": "",
-            "LIKE_ADMIN_TOKEN": "",
+            "LIKE_ADMIN_TOKEN": self.admin_token,
         }  # fmt: skip
         self._command = _compose_command(engine)
 
@@ -37,6 +39,12 @@ class Project:
     def compose(self, *arguments: str, stdin: bytes | None = None, timeout_s: float = UP_WITHIN_S) -> str:
         command = [*self._command, "--project-directory", str(REPOSITORY), *arguments]
         return run(command, env=self._env, timeout_s=timeout_s, stdin=stdin)
+
+    def type(self, commands: str, folder: Path) -> str:
+        """What a shell prints that an operator has open in this folder, with this project as the one meant."""
+        compose = " ".join([*self._command, "--project-directory", str(REPOSITORY)])
+        typed = f'docker() {{ shift; command {compose} "$@"; }}\ncd "{folder}"\n{commands}'
+        return run(["sh", "-ec", typed], env=self._env, timeout_s=UP_WITHIN_S)
 
     def up(self, *services: str, recreate: bool = False) -> None:
         self.compose("up", "--detach", *(["--force-recreate", "--no-deps"] if recreate else []), *services)

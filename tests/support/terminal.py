@@ -23,10 +23,10 @@ class Terminal:
         termios.tcsetwinsize(self._there, (30, 100))
         self._seen = ""
 
-    async def start(self, address: str, state: Path) -> None:
+    async def start(self, address: str, state: Path, *arguments: str) -> None:
         env = {**os.environ, "XDG_STATE_HOME": str(state), "TERM": "xterm"}
         self.process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "cli", "--address", address),
+            *(sys.executable, "-m", "cli", "--address", address, *arguments),
             cwd=REPOSITORY,
             env=env,
             stdin=self._there,

@@ -5,12 +5,13 @@
 
 import asyncio
 from collections.abc import Callable, Hashable, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from cluster.core.items import counted, erasure_key
-from cluster.surface import Answer, Changed, ItemState, NodeStatus, Press, Snapshot, Tally
+from cluster.surface import Answer, BackupError, Changed, ItemState, NodeStatus, Press, Snapshot, Tally
 
 Reply = Callable[[Answer], None]
 Wish = Press | tuple[str, str | bytes]
@@ -36,6 +37,10 @@ class FakeEngine:
         self.failed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.ready = asyncio.Event()
         self.ready.set()
+        self.backup = b"a ledger"
+        self.backup_problem = ""
+        self.may_end_backup = asyncio.Event()
+        self.may_end_backup.set()
         self._hung: list[Callable[[], None]] = []
         self._queue: list[tuple[Wish, Reply, Hashable]] = []
         self._owed: dict[tuple[Hashable, Hashable], tuple[Reply, Answer]] = {}
@@ -58,6 +63,14 @@ class FakeEngine:
 
     def subscribe(self, on_changed: Callable[[Changed], None]) -> None:
         self._subscribers.append(on_changed)
+
+    async def back_up(self, target: Path) -> None:
+        """Write what the test wants a copy to hold, when it says so."""
+        if self.backup_problem:
+            raise BackupError(self.backup_problem)
+        with target.open("xb") as file:
+            file.write(self.backup)
+        await self.may_end_backup.wait()
 
     def forget(self, owner: Hashable) -> None:
         self.forgotten.append(owner)

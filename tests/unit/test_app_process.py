@@ -14,9 +14,10 @@ import aiohttp
 import pytest
 from aiohttp import http_parser
 
-from app import keys, live, main, process
+from app import backup, keys, live, main, process
 from app.process import run_node
 from cluster.surface import StartError
+from tests.support.waiting import wait_for
 from tests.unit.fakes import FakeEngine
 from tests.unit.sites import WITHIN_S, make_settings, until
 
@@ -69,6 +70,15 @@ async def test_the_public_port_is_bound_only_when_the_engine_is_ready(life: Life
     os.kill(os.getpid(), signal.SIGTERM)
     assert await asyncio.wait_for(running, WITHIN_S) == 0
     assert life.routes == ["/healthz", "/readyz", "/metrics"]
+
+
+async def test_what_a_killed_backup_left_is_gone_before_the_node_is_ready(life: Life, tmp_path: Path) -> None:
+    (tmp_path / backup.COPY_NAME).write_bytes(b"half a copy")
+    life.engine.ready.clear()
+    running = life.begin()
+    await wait_for(lambda: not (tmp_path / backup.COPY_NAME).exists(), WITHIN_S, "the leftover to go")
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert await asyncio.wait_for(running, WITHIN_S) == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -1,9 +1,11 @@
 """Backups while the node goes on: consistent, checked, and safe to start another node from."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import apsw
 import pytest
 
 from cluster import backup
@@ -59,19 +61,56 @@ async def test_a_backup_that_fails_leaves_nothing_and_the_node_goes_on(site: Sit
     assert (await presser.last()).n == 1
 
 
+async def test_a_copy_that_would_fill_the_disk_is_not_begun(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = await site.start("n1")
+    begun: list[Path] = []
+    monkeypatch.setattr(backup, "_copy", lambda _ledger, _batches, target: begun.append(target))
+    monkeypatch.setattr(backup, "SPARE_BYTES", 1 << 60)
+    with pytest.raises(BackupError, match="free space on this disk, or back up another node"):
+        await node.back_up(tmp_path / "ledger.db")
+    assert not begun
+
+
 async def test_a_broken_copy_is_no_backup(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     node = await site.start("n1")
     for who in range(40):
         Presser(node, who).press(1)
     finish = backup._finish
 
-    def spoil_first(target: Path) -> None:
+    def spoil_first(target: Path, is_given_up: threading.Event) -> None:
         content = bytearray(target.read_bytes())
         content[-4096:-2048] = b"\xaa" * 2048
         target.write_bytes(content)
-        finish(target)
+        finish(target, is_given_up)
 
     monkeypatch.setattr(backup, "_finish", spoil_first)
     with pytest.raises(BackupError):
         await node.back_up(tmp_path / "ledger.db")
+    assert not (tmp_path / "ledger.db").exists()
+
+
+async def test_a_node_that_stops_does_not_wait_for_the_check_of_a_copy(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = await site.start("n1")
+    finish, told = backup._finish, []
+    begun = threading.Event()
+
+    def finish_late(target: Path, is_given_up: threading.Event) -> None:
+        begun.set()
+        told.append(is_given_up.wait(5))
+        with pytest.raises(apsw.InterruptError):
+            finish(target, is_given_up)
+        told.append(True)
+
+    monkeypatch.setattr(backup, "_finish", finish_late)
+    monkeypatch.setattr(backup, "STEPS_A_LOOK", 1)
+    copying = asyncio.create_task(node.back_up(tmp_path / "ledger.db"))
+    await asyncio.to_thread(begun.wait, 5)
+    copying.cancel()
+    await asyncio.gather(copying, return_exceptions=True)
+    assert copying.cancelled()
+    assert told == [True, True]
     assert not (tmp_path / "ledger.db").exists()
