@@ -14,7 +14,7 @@ from collections.abc import Collection
 from typing import Final
 
 from cluster.core.offers import Changes, Held
-from cluster.core.sums import BUCKETS, ItemSums, replaced, shifted
+from cluster.core.sums import BUCKETS, ItemSums, bucket_of, replaced, shifted
 from cluster.core.sweep import sweep
 from cluster.ledger_table import SpoiltError, Table
 
@@ -83,17 +83,23 @@ class Round:
 
     def _enter_next_item(self) -> bool:
         found = self._table.db.execute(
-            "SELECT id, item FROM items WHERE id > ? ORDER BY id LIMIT 1", (self._item_id,)
+            "SELECT id, item, bucket FROM items WHERE id > ? ORDER BY id LIMIT 1", (self._item_id,)
         ).fetchone()
         if found is None:
             return False
-        self._item_id, self._item = found
+        self._item_id, self._item, bucket = found
+        self._check_place(bucket)
         self._next_actor, self._is_inside = b"", True
         self._seen = ItemSums(self._sums().gen)
         return True
 
+    def _check_place(self, bucket: object) -> None:
+        """Found by its name or not: SQLite looks in the index, which has its own copy of the bucket."""
+        if not isinstance(self._item, str) or bucket != bucket_of(self._item):
+            raise SpoiltError(f"the item {self._item!r} is in a bucket that is not its own")
+
     def _sums(self) -> ItemSums:
-        found = self._table.item(self._item) if isinstance(self._item, str) else None  # as the disk has it
+        found = self._table.item(self._item)
         if found is None or found[0] != self._item_id:
             raise SpoiltError(f"the item {self._item!r} is not found by its name")
         return found[1]
