@@ -108,6 +108,9 @@ class Round:
         """Look at the item's next rows; how much work that was."""
         rows = self._table.rows_of(self._item_id, self._item, self._next_actor, limit)
         sums = self._sums()
+        if any(row.gen > sums.gen for row in rows):
+            # Not to be removed: it is the item's own row that is older than it was.
+            raise SpoiltError(f"{self._item!r} has rows of a later generation than its own")
         swept = sweep(self._item, sums, rows, erased)
         removed = set(swept.removed)
         if removed:

@@ -1,6 +1,7 @@
 """Whatever the disk changes in a ledger is noticed when it is read, or by the next round (R13)."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import apsw
 import pytest
@@ -11,9 +12,10 @@ from cluster.core.press import Erasure, Reset
 from cluster.core.rows import Row
 from cluster.core.sums import ItemSums
 from cluster.ledger import Ledger, LedgerError
+from cluster.ledger_file import FILE_NAME
 from cluster.ledger_round import Round
 from cluster.ledger_table import SpoiltError, Table
-from tests.unit.ledgers import in_memory, sql
+from tests.unit.ledgers import Open, in_memory, sql
 from tests.unit.tables import HERE, HOME, POST, THERE, actor, press, row, visitor
 
 INTEGERS = [
@@ -160,6 +162,27 @@ def test_every_bit_of_an_items_name_and_place_is_noticed(ledger: Ledger) -> None
     assert_each_is_noticed(ledger, ("items", "bucket"), list(flips(one_row(ledger, "items", "bucket")[0])))
 
 
+def test_a_bucket_that_differs_from_the_indexs_is_noticed_by_a_round(reopen: Open, tmp_path: Path) -> None:
+    """The index finds the item as before, and the wrong bucket stands in its row alone."""
+    ledger = reopen()
+    ledger.commit([press(5)], HERE, {})
+    page_size = ledger._db.pragma("page_size")
+    ledger.close()
+    flip_the_bucket(tmp_path / FILE_NAME, page_size)
+    with pytest.raises(SpoiltError, match="bucket"):
+        read_all(reopen())
+
+
+def flip_the_bucket(file: Path, page_size: int) -> None:
+    """In the only leaf of a table (sqlite.org/fileformat2.html, 1.6) that names the item."""
+    leaf_of_table, name = b"\x0d", HOME.encode()
+    content = bytearray(file.read_bytes())
+    pages = [at for at in range(page_size, len(content), page_size) if content[at : at + 1] == leaf_of_table]
+    (place,) = (at for page in pages if (at := content.find(name, page, page + page_size)) >= 0)
+    content[place - 1] ^= 1  # the end of the bucket, which stands before the name
+    file.write_bytes(content)
+
+
 # -- rows that are right elsewhere
 
 
@@ -186,6 +209,17 @@ def test_an_older_row_put_back_is_noticed_by_a_round(ledger: Ledger) -> None:
     ledger._db.execute("INSERT OR REPLACE INTO tallies VALUES (?, ?, ?, ?, ?, ?, ?, ?)", old)
     with pytest.raises(SpoiltError, match="not those of its rows"):
         read_all(ledger)
+
+
+def test_an_older_item_put_back_takes_no_rows_of_its_later_generation_away(ledger: Ledger) -> None:
+    """A write that the disk has lost: by the old generation the new one's rows would count no more."""
+    (old,) = sql(ledger, f"SELECT * FROM items WHERE item = '{HOME}'")
+    ledger.commit([Reset(HOME), *(press(1, who=who) for who in range(20, 40))], HERE, {})
+    ledger._db.execute("INSERT OR REPLACE INTO items VALUES (?, ?, ?, ?, ?, ?, ?, ?)", old)
+    with pytest.raises(LedgerError, match="later generation"):
+        while not ledger.round.passes:
+            ledger.go_round(10)
+    assert len(sql(ledger, "SELECT * FROM tallies WHERE gen = 1 AND n = 1 AND actor >= ?", actor(20))) >= 20
 
 
 def test_a_row_that_vanished_is_noticed_by_a_round(ledger: Ledger) -> None:
