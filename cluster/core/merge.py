@@ -19,7 +19,7 @@ the `Changes`, commits, and only then hands them to the loop (R3). Nothing here 
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from cluster.core.items import VISITOR_LENGTH, erasure_key, kind_of, tally_max
+from cluster.core.items import GEN_MAX, VISITOR_LENGTH, erasure_key, kind_of, tally_max
 from cluster.core.offers import (
     Adoption,
     Changes,
@@ -147,7 +147,9 @@ class _Merging:
         return wanted if whole else cost
 
     def reset(self, reset: Reset) -> Outcome:
-        return self.write_own(reset.item, b"", self.sums(reset.item).gen + 1, 0, b"")
+        # The last generation cannot be ended: no peer and no start of this node would take the next one (R13).
+        gen = min(self.sums(reset.item).gen + 1, GEN_MAX)
+        return self.write_own(reset.item, b"", gen, 0, b"")
 
     def erase(self, erasure: Erasure) -> Outcome:
         item, actor = erasure.key

@@ -2,10 +2,11 @@
 
 import pytest
 
+from cluster.core.items import GEN_MAX
 from cluster.core.merge import HEADERS_MAX
 from cluster.core.offers import Page
 from cluster.core.press import Reset
-from cluster.core.rows import Row
+from cluster.core.rows import Row, fault_of
 from cluster.core.sums import ItemSums, row_hash
 from tests.unit.tables import HERE, HOME, POST, THERE, Table, actor, erasure, header, press, row
 
@@ -126,3 +127,12 @@ def test_two_who_reset_the_same_generation_agree() -> None:
     other.commit(Page(list(one.rows.values())))
     assert one.state() == other.state()
     assert one.items[HOME].gen == 1
+
+
+def test_no_reset_writes_a_generation_out_of_bounds() -> None:
+    """A peer may have sent the last one. The next would be a row that no ledger can read again (R13)."""
+    table = Table()
+    table.take(header(GEN_MAX))
+    changes = table.commit(Reset(HOME))
+    assert changes.outcomes[0].gen == GEN_MAX
+    assert [fault_of(each) for each in changes.own.values()] == [None]
