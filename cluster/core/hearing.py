@@ -28,6 +28,7 @@ from cluster.core.wire import (
     Rows,
     Status,
     above,
+    parts,
     unpack,
 )
 
@@ -74,7 +75,8 @@ class Hearing:
 
     def _asked(self, link: int, session: Session, message: Pull) -> None:
         holdings, base = self._holdings, dict(session.heads)
-        asked = Asked(link, message.id, base, above(holdings.heads, base), holdings.ring.since(base))
+        heads = next(iter(parts(above(holdings.heads, base))), {})
+        asked = Asked(link, message.id, base, heads, holdings.ring.since(base))
         if asked.rows is None:
             holdings.scans.append(asked)
         self._tell(asked)

@@ -27,7 +27,7 @@ from cluster.core.link import Identity, Link, LinkError
 from cluster.core.offers import Changes
 from cluster.core.push import Unpushed
 from cluster.core.sessions import OpenPull, Session, duplicate
-from cluster.core.wire import Have, MalformedError, Message, Peers, Pull, Status, encode
+from cluster.core.wire import Have, MalformedError, Message, Peers, Pull, Status, encode, parts
 
 JOIN_S: Final = 0.010
 PULL_STALLED_S: Final = 30.0
@@ -236,7 +236,8 @@ class Replica:
             changed = {origin: self.heads.get(origin, 0) for origin in session.unannounced}
             session.unannounced.clear()
             session.announced.update(changed)
-            self._send(link, Have(changed))
+            for part in parts(changed):
+                self._send(link, Have(part))
 
     def _send(self, link: int, message: Message) -> None:
         self.events.append(Send(link, encode(message)))

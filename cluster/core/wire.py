@@ -11,6 +11,7 @@ The only module that knows the peers' wire format. `docs/protocol.md` lists the 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Annotated, Final
 
 import msgspec
@@ -25,6 +26,8 @@ FEATURES: Final[tuple[str, ...]] = ("digest",)
 MESSAGE_BYTES_MAX: Final = 1 << 20
 HANDSHAKE_BYTES_MAX: Final = 2048
 PAGE_ROWS: Final = 1000
+# Every start of a node leaves an origin behind for ever. A head takes 27 bytes at most, so these fit.
+HEADS_MAX: Final = 20_000
 
 Origin = Annotated[bytes, msgspec.Meta(min_length=ORIGIN_LENGTH, max_length=ORIGIN_LENGTH)]
 Seq = Annotated[int, msgspec.Meta(ge=0, le=SEQ_MAX)]
@@ -77,7 +80,8 @@ class Proof(msgspec.Struct, array_like=True, frozen=True, tag=2):
 
 
 class Have(msgspec.Struct, array_like=True, frozen=True, tag=3):
-    """Heads of the sender: all once per link, then the changed ones; an entry replaces the earlier one (R7)."""
+    """Heads of the sender, at most 20,000: all once per link, then the changed ones; an entry replaces the earlier
+    one (R7)."""
 
     heads: dict[Origin, Seq]
 
@@ -105,7 +109,10 @@ class Rows(msgspec.Struct, array_like=True, frozen=True, tag=6):
 
 
 class End(msgspec.Struct, array_like=True, frozen=True, tag=7):
-    """The end of a pull's answer: the sender's heads above the asker's, taken before the first page."""
+    """The end of a pull's answer: the sender's heads above the asker's, taken before the first page.
+
+    At most 20,000 of them: who still lacks some asks again.
+    """
 
     id: int
     heads: dict[Origin, Seq]
@@ -213,6 +220,13 @@ def pages(rows: Sequence[Row]) -> Iterable[Sequence[Row]]:
     """The rows cut into pages of at most 1,000."""
     for first in range(0, len(rows), PAGE_ROWS):
         yield rows[first : first + PAGE_ROWS]
+
+
+def parts(heads: Mapping[bytes, int]) -> Iterable[dict[bytes, int]]:
+    """The heads cut into parts of at most 20,000."""
+    entries = iter(heads.items())
+    while part := dict(islice(entries, HEADS_MAX)):
+        yield part
 
 
 def above(heads: Mapping[bytes, int], base: Mapping[bytes, int]) -> dict[bytes, int]:

@@ -3,6 +3,7 @@
 import pytest
 
 from cluster.core.copies import Owed
+from cluster.core.items import SEQ_MAX
 from cluster.core.offers import Page
 from cluster.core.wire import Block, Have, Peers, Push, Status, WireRow, pack
 from tests.unit.replicas import Side, carry, cut, linked, open_link, talk
@@ -194,3 +195,17 @@ def test_lag_is_what_the_peer_has_not_confirmed(ann: Side, ben: Side) -> None:
     assert session.lag_rows(ann.replica.heads) == 4
     talk(ann, ben)
     assert session.lag_rows(ann.replica.heads) == 0
+
+
+# -- many origins
+
+
+def test_more_heads_than_a_message_holds_are_announced_and_adopted_in_parts(ann: Side, ben: Side) -> None:
+    """A node that starts again every second for half a day leaves so many origins behind."""
+    ann.table.heads = {number.to_bytes(16, "big"): SEQ_MAX for number in range(45_000)}
+    ann.begin()
+    linked(ann, ben)
+    for _ in range(6):
+        ben.look()
+        talk(ann, ben)
+    assert (ben.table.heads, ben.closed, ann.closed) == (ann.table.heads, [], [])
