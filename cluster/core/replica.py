@@ -188,8 +188,14 @@ class Replica:
             self.pull(able[int(pick * len(able))], now)
 
     def tell_digest(self) -> None:
-        """Tell every peer that understands it what our rows come to; called every 30 s."""
-        for link, session in self.open_sessions().items():
+        """Tell every peer that understands it what our rows come to; called every 30 s.
+
+        Not while we pull: then we know that we lack rows, and the peer, which does not, would begin to compare.
+        """
+        sessions = self.open_sessions()
+        if any(session.pull is not None for session in sessions.values()):
+            return
+        for link, session in sessions.items():
             if FEATURE in session.peer.features:
                 self._send(link, self.holdings.buckets.tell())
 

@@ -172,6 +172,15 @@ def test_a_digest_is_told_to_every_peer_that_understands_it(ann: Side, ben: Side
     assert digests(ann) == [ann.replica.holdings.buckets.tell()]
 
 
+def test_a_digest_is_not_told_while_a_pull_is_open(ann: Side, ben: Side) -> None:
+    """Ann is ready and linked anew, and the scan that answers her takes longer than two looks of Ben's."""
+    ann.replica.pull(1, ann.now)
+    ann.out.clear()
+    ann.replica.tell_digest()
+    ann.carry_out()
+    assert digests(ann) == []
+
+
 def test_a_digest_is_not_told_to_a_peer_of_the_first_version(ann: Side, ben: Side) -> None:
     link = ann.replica.sessions[1].link
     assert link.peer is not None
