@@ -2,7 +2,8 @@
 
 1. Every 30 s a node tells each peer the digests of all its buckets. A bucket that differs at two looks in a row,
    with the same two digests, does differ; one in which rows are under way differs otherwise at every look, and is
-   compared only at every twentieth.
+   compared only at every twentieth, at most four such of a peer at one look: where people press on a million items,
+   that is every bucket.
 2. To compare is to send spans: parts of an item's rows by actor, each with its number of rows and their digest.
    Who is sent a span that differs sends its rows if both sides together have few, and asks for the other's;
    else it cuts its own rows into smaller spans and sends those. Nobody keeps any state of it.
@@ -10,7 +11,7 @@
 4. Nothing is compared while one of the two is still pulling: then it knows that it lacks rows.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from cluster.core.rows import Row
@@ -19,6 +20,7 @@ from cluster.core.wire import Digest, MalformedError, Span
 
 FEATURE: Final = "digest"
 LOOKS_HOT: Final = 20
+HOT_A_LOOK: Final = 4
 LEAF_ROWS: Final = 1000
 CUT_ROWS: Final = 500
 
@@ -61,7 +63,18 @@ class Looks:
         self._times = {bucket: self._times.get(bucket, 0) + 1 for bucket in differing}
         stable = {bucket for bucket, pair in differing.items() if self._last.get(bucket) == pair}
         self._last = differing
-        return [each for each in differing if each in stable or self._times[each] % LOOKS_HOT == 0]
+        hot = self._hot(differing.keys() - stable)
+        return [each for each in differing if each in stable or each in hot]
+
+    def _hot(self, changing: Iterable[int]) -> list[int]:
+        """Those that were not compared for so long that now they are; the longest first."""
+        waiting = sorted((each for each in changing if self._times[each] >= LOOKS_HOT), key=self._waits_longest)
+        for each in waiting[:HOT_A_LOOK]:
+            self._times[each] = 0
+        return waiting[:HOT_A_LOOK]
+
+    def _waits_longest(self, bucket: int) -> tuple[int, int]:
+        return -self._times[bucket], bucket
 
 
 def whole(item: str, sums: ItemSums) -> Span:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.core.compare import LOOKS_HOT, Buckets, Looks, is_equal, is_whole, part, whole
+from cluster.core.compare import HOT_A_LOOK, LOOKS_HOT, Buckets, Looks, is_equal, is_whole, part, whole
 from cluster.core.rows import Row
 from cluster.core.sums import BUCKETS, DIGEST_LENGTH, DIGEST_MASK, ItemSums, bucket_of, shifted, sums_of, without
 from cluster.core.wire import MalformedError, Span
@@ -90,6 +90,15 @@ def test_a_bucket_that_differs_otherwise_at_every_look_is_compared_at_every_twen
     looks = Looks()
     compared = [number for number in range(1, 3 * LOOKS_HOT + 1) if looks.look(theirs(b3=number), OURS)]
     assert compared == [LOOKS_HOT, 2 * LOOKS_HOT, 3 * LOOKS_HOT]
+
+
+def test_of_many_buckets_that_change_all_the_time_few_are_compared_at_one_look_and_all_in_turn() -> None:
+    looks, many, compared = Looks(), 3 * HOT_A_LOOK, list[int]()
+    for number in range(1, LOOKS_HOT + 4):
+        found = looks.look(theirs(**{f"b{bucket}": number for bucket in range(many)}), OURS)
+        assert len(found) <= HOT_A_LOOK
+        compared += found
+    assert compared == [*range(many)]
 
 
 def test_a_change_on_our_side_counts_as_another_difference() -> None:
