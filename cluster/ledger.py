@@ -75,7 +75,7 @@ class Ledger:
             is_suspect = True  # the check says what is spoilt
         if is_suspect:
             with self._transaction():
-                check_whole(self._db, self._file.name)
+                check_whole(self._db, self._file.name, self._file.draw)
             self._begin()
 
     def _begin(self) -> None:

@@ -4,18 +4,21 @@
    person to look at; a sum that fails is made anew from the rows.
 2. All heads are dropped, which is always safe (R16): the node then pulls everything, the lost rows too. What no
    other node has, it cannot get back.
-3. A file whose structure is broken is not mended but refused: a tree that lost a page cannot say what is missing.
+3. A generation whose header was spoilt is known by the item's own row alone, and no peer would ever hear of it: its
+   header is written anew, as the commit of an origin of its own (R12).
+4. A file whose structure is broken is not mended but refused: a tree that lost a page cannot say what is missing.
    So is one with an item that is not found by its name, for it would be checked anew at every start.
 
 Runs at a start, before anybody is served, in the caller's transaction.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import apsw
 import structlog
 
+from cluster.core.offers import Changes
 from cluster.core.rows import ORIGIN_LENGTH, Row
 from cluster.core.sums import BUCKETS, DIGEST_LENGTH, ItemSums, bucket_of, replaced, shifted
 from cluster.ledger_file import unusable
@@ -26,7 +29,7 @@ log = structlog.get_logger()
 PUT_ASIDE: Final = "INSERT INTO quarantine VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
-def check_whole(db: apsw.Connection, name: str) -> None:
+def check_whole(db: apsw.Connection, name: str, draw: Callable[[int], bytes]) -> None:
     """Put aside what is spoilt, and make anew what can be. Raises StartError, apsw.Error."""
     log.warning("ledger.checking", ledger=name)
     if (problem := db.execute("PRAGMA integrity_check(1)").get) != "ok":
@@ -36,6 +39,7 @@ def check_whole(db: apsw.Connection, name: str) -> None:
         table = Table(db)
         put_aside = _check_items(table)
         _note_highest_seqs(table)
+        _write_missing_headers(table, draw(ORIGIN_LENGTH))
     except SpoiltError as error:
         raise unusable(name, apsw.CorruptError(str(error))) from error
     table.set_meta("suspect", None)
@@ -60,6 +64,22 @@ def _note_highest_seqs(table: Table) -> None:
     highest = list(table.db.execute("SELECT origin_id, max(seq) FROM tallies GROUP BY origin_id"))
     for number, seq in highest:
         table.write_origin(table.origins[number], 0, seq)
+
+
+def _write_missing_headers(table: Table, origin: bytes) -> None:
+    changes, ids = Changes(), dict[str, int]()
+    for item_id, item, columns in table.all_items():
+        sums = table.checked_sums(item, *columns)
+        header = table.row(item_id, item, b"")
+        if sums.gen > 0 and (header is None or header.gen < sums.gen):
+            new = Row(item, b"", sums.gen, 0, origin, len(ids) + 1)
+            ids[item], changes.rows[new.key] = item_id, new
+            changes.items[item] = replaced(sums, None, new)
+            bucket, by = bucket_of(item), changes.items[item].digest - sums.digest
+            changes.buckets[bucket] = changes.buckets.get(bucket, 0) + by
+    if ids:
+        changes.heads[origin] = len(ids)
+        table.write(changes, ids)
 
 
 def _check_items(table: Table) -> int:
