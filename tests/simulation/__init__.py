@@ -15,6 +15,8 @@ BUCKETS = 16
 SIZES = (
     *((module, "BUCKETS", BUCKETS) for module in (compare, ledger_check, ledger_file, ledger_round)),
     *((module, "BUCKETS", BUCKETS) for module in (ledger_table, ledger_upgrade, sums)),
+    (compare, "LOOKS_HOT", 3),
+    (compare, "HOT_A_LOOK", 2),
     (ledger, "SCAN_ROWS", 7),
     (ledger_round, "PAGE_ROWS", 9),
     (comparing, "SPANS_MAX", 3),

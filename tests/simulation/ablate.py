@@ -51,7 +51,17 @@ def _row(rule: str, instead: str, report: Report) -> str:
 
 def _short(kind: str) -> str:
     """The word for a broken promise, without names and numbers."""
-    known = ("stalled", "diverged", "lost", "doubled or lost", "not erased", "sums", "count", "buckets")
+    known = (
+        "stalled",
+        "diverged",
+        "lost",
+        "not copied",
+        "doubled or lost",
+        "not erased",
+        "sums",
+        "count",
+        "buckets",
+    )
     found = next((word for word in known if kind.startswith(word)), None)
     return found or ("claimed, not held" if "claimed by a head" in kind else "the node failed")
 

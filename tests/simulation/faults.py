@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tests.simulation.cluster import SimCluster
 from tests.simulation.node import SimNode
-from tests.simulation.storage import Drive
+from tests.simulation.storage import WAL, Drive
 
 if TYPE_CHECKING:
     from tests.simulation.life import Life
@@ -41,6 +41,7 @@ class Faults:
             (1.0, self.full_disk),
             (1.0, self.lying_disk),
             (1.0, self.flipped_bits),
+            (1.0, self.flipped_wal),
             (1.5, self.wiped_disk),
             (1.0, self.old_backup_put_back),
             (0.6, self.cloned_disk),
@@ -192,6 +193,13 @@ class Faults:
             for _ in range(flips):
                 node.drive.flip_a_bit()
             self._lost(node)
+
+    def flipped_wal(self) -> None:
+        """What was committed behind the flipped bit is gone, and what was checkpointed meanwhile is not."""
+        node = self._one_up()
+        if node is not None and node.make_first is None and self.may_lose_a_ledger():
+            self._note("flipped bits of the WAL")
+            self._lose(node, lambda: node.drive.flip_a_bit(WAL))
 
     def wiped_disk(self) -> None:
         node = self._one_up()

@@ -6,8 +6,9 @@
 import sys
 from typing import Self
 
-from tests.simulation.cluster import SimCluster
-from tests.simulation.faults import Faults
+from cluster.core.rows import Key
+from tests.simulation.cluster import SimCluster, promise
+from tests.simulation.faults import APART_S, Faults
 from tests.simulation.first_version import make_first
 
 KINDS = ("tap", "once", "clap")
@@ -36,6 +37,8 @@ class Life:
         network.push_loss = world.random.choice([0.0, 0.1, 0.5])
         network.push_repeat = world.random.choice([0.0, 0.1])
         self._make_some_old()
+        for visitor in self.cluster.visitors:
+            visitor.on_acknowledged = self._assert_two_hold
         self.cluster.start()
         end = world.now + LIFE_S
         self._press_until(end)
@@ -50,6 +53,15 @@ class Life:
             for node in self.cluster.nodes[: self.world.random.randrange(1, len(self.cluster.nodes) + 1)]:
                 node.make_first = make_first
                 self.world.after(self.world.between(5.0, LIFE_S), node.upgrade)
+
+    def _assert_two_hold(self, key: Key, gen: int, n: int) -> None:
+        """What is acknowledged has its copy now: the next disk waits for that, so at the end nobody would know."""
+        lost_at, nodes = self.faults.lost_at, self.cluster.nodes
+        is_calm = lost_at is None or self.world.now - lost_at > APART_S
+        if is_calm and all(node.is_up and not node.is_frozen for node in nodes):
+            ledgers = {node.ledger.id for node in nodes if node.holds(key, gen, n) or node.has_erased(key)}
+            self.world.seen["acknowledged while all could be asked"] += 1
+            promise(len(ledgers) >= 2, f"not copied: acknowledged {key} {n} of gen {gen}")
 
     def random_item(self) -> str:
         return self.world.random.choice(self.items)

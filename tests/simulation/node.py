@@ -9,6 +9,7 @@ from typing import Any
 
 import apsw
 
+from cluster.core.items import VISITOR_LENGTH, erasure_key
 from cluster.core.press import Wish
 from cluster.core.replica import Replica
 from cluster.core.rows import Key, Row
@@ -228,3 +229,7 @@ class SimNode:
         """Whether this tally, or what takes its place, is in the table."""
         tally = self.ledger.read([], [key]).tallies[key]
         return tally.gen > gen or (tally.gen == gen and tally.n >= n)
+
+    def has_erased(self, key: Key) -> bool:
+        """Whether its visitor is known to be erased; the first version knows nobody who is."""
+        return erasure_key(key[1][:VISITOR_LENGTH]) in getattr(self.ledger, "erased", ())

@@ -22,6 +22,7 @@ from cluster.ledger_file import LedgerFile, prepare, unusable
 
 SECTOR: Final = 512
 MAIN: Final = "ledger.db"
+WAL: Final = "ledger.db-wal"
 # Small, so that lives of some hundred commits see checkpoints too.
 CHECKPOINT_PAGES: Final = 60
 
@@ -113,9 +114,9 @@ class Drive:
         for file in self.files.values():
             file.sync()
 
-    def flip_a_bit(self) -> None:
-        """In the part of the main file that was written."""
-        file = self.files.get(MAIN)
+    def flip_a_bit(self, name: str = MAIN) -> None:
+        """In the part of this file that was written."""
+        file = self.files.get(name)
         if file is not None and file.kept:
             place = self.random.randrange(len(file.kept))
             file.kept[place] ^= 1 << self.random.randrange(8)

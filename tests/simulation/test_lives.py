@@ -16,6 +16,7 @@ SEEDS = int(os.environ.get("SEEDS", "200"))
 FIRST_SEED = int(os.environ.get("FIRST_SEED", "0"))
 SOMETIMES = (
     "a larger tally of ours was there",
+    "acknowledged while all could be asked",
     "adopted a pull",
     "answer lost on the way",
     "closed a link: duplicate",

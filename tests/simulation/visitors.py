@@ -27,6 +27,7 @@ class Visitor:
         self.lost: list[tuple[Key, Entry]] = []
         self.erased: list[bytes] = []
         self.is_being_erased = False
+        self.on_acknowledged: Callable[[Key, int, int], None] = lambda key, gen, n: None
         self._become_new()
 
     def _become_new(self) -> None:
@@ -151,6 +152,8 @@ class Visitor:
             self.world.seen[f"refused: {outcome.refusal}"] += 1
         if outcome.refusal == "erased":
             return
+        if outcome.refusal is None and copies >= self.nodes[0].engine.wanted_copies:
+            self.on_acknowledged(key, outcome.gen, outcome.n)
         was_behind, was_satisfied = entry.behind, entry.is_satisfied
         entry.take(gen, outcome, copies, self.nodes[0].engine.wanted_copies)
         if was_behind and not entry.behind and outcome.refusal == "behind":
