@@ -1,5 +1,6 @@
 """Comparisons with one peer take turns, and what waits of them is bounded (R11)."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -72,14 +73,16 @@ async def test_comparisons_with_one_peer_take_turns_before_the_ledger(answerer: 
     assert answerer.queued_max == 1
 
 
-async def test_comparisons_with_two_peers_go_on_side_by_side(answerer: Answerer) -> None:
-    one, other = TakingPeer(), TakingPeer()
-    answerer.ask(Compared(1, spans(50)), one)
+async def test_a_peer_that_takes_nothing_holds_up_no_other(answerer: Answerer) -> None:
+    slow, other, takes_again = TakingPeer(), TakingPeer(), asyncio.Event()
+    slow.meanwhile = lambda: asyncio.wait_for(takes_again.wait(), 5)  # type: ignore[assignment, return-value]
+    answerer.ask(Compared(1, spans(9)), slow)
     answerer.ask(Wanted(2, spans(1)), other)
-    await wait_for(lambda: other.heard, 5, "the short one's answer")
+    await wait_for(lambda: other.heard, 5, "the other's answer")
     assert isinstance(other.heard[0], Mend)
-    assert len(one.heard) < 50
-    await wait_for(lambda: len(one.heard) == 50, 5, "the long one's answers")
+    assert len(slow.heard) <= 1
+    takes_again.set()
+    await wait_for(lambda: len(slow.heard) == 9, 5, "the slow one's answers")
 
 
 async def test_what_comes_while_too_much_waits_is_left_out(answerer: Answerer) -> None:
