@@ -67,7 +67,7 @@ def open_file(data_dir: Path) -> LedgerFile:
             db = apsw.Connection(str(path))
             opened.callback(db.close)
             prepare(db, str(path), secrets.token_bytes)
-        except apsw.Error as error:
+        except (apsw.Error, UnicodeError) as error:
             raise unusable(str(path), error) from error
         return LedgerFile(db, str(path), opened.pop_all().close)
 
@@ -104,11 +104,18 @@ def prepare(db: apsw.Connection, name: str, draw: Callable[[int], bytes]) -> Non
         with db:
             _make_tables(db, version, draw)
             db.pragma("user_version", SCHEMA_VERSION)
+    if not _is_as_written(db):
+        # A bit of this text decides which column a number is read from.
+        raise apsw.CorruptError("its schema is not the one that was written")
+
+
+def _is_as_written(db: apsw.Connection) -> bool:
     with closing(apsw.Connection(":memory:")) as fresh:
         fresh.execute(SCHEMA)
-        if _schema_of(db) != _schema_of(fresh):
-            # A bit of this text decides which column a number is read from.
-            raise apsw.CorruptError("its schema is not the one that was written")
+        try:
+            return _schema_of(db) == _schema_of(fresh)
+        except UnicodeError:  # the disk has made it no text
+            return False
 
 
 def _schema_of(db: apsw.Connection) -> set[tuple[str, str]]:

@@ -23,3 +23,15 @@ def test_a_schema_that_the_disk_has_changed_is_refused(
     )
     with pytest.raises(StartError, match="backup"):
         reopen()
+
+
+def test_a_schema_that_is_no_text_any_more_is_refused_too(reopen: Open, tmp_path: Path) -> None:
+    """A bit of a letter in a comment: SQLite reads over it (seed 5081 of the simulator)."""
+    reopen().close()
+    change_behind_its_back(
+        tmp_path,
+        "PRAGMA writable_schema = ON",
+        "UPDATE sqlite_schema SET sql = replace(sql, 'merged', CAST(x'6d6572e76564' AS TEXT))",
+    )
+    with pytest.raises(StartError, match="backup"):
+        reopen()
