@@ -81,9 +81,10 @@ def unusable(name: str, error: Exception) -> StartError:
     return StartError(f"{name}: {error}. Check that this node may read and write it, and the disk")
 
 
+# With the old -wal beside it SQLite would write the newest pages of the broken ledger into the backup.
 REPLACE_IT: Final = (
-    "Check the disk, then put a backup in its place, or move it away (with the -wal beside it) and let the peers "
-    "fill a new one"
+    "Check the disk, then move it and the -wal beside it away, and put a backup in its place or let the peers fill "
+    "a new one"
 )
 
 

@@ -45,7 +45,7 @@ def test_a_broken_structure_is_refused_with_what_to_do(
     ledger.close()
     change_pages(tmp_path / "ledger.db", name, change)
     for _ in range(2):
-        with pytest.raises(StartError, match="put a backup in its place, or move it away"):
+        with pytest.raises(StartError, match="move it and the -wal beside it away"):
             reopen()
 
 
@@ -57,7 +57,7 @@ def test_a_key_that_is_none_is_refused_with_what_to_do(reopen: Open, tmp_path: P
         ledger._table.set_meta(name, key)
     ledger.close()
     for _ in range(2):
-        with pytest.raises(StartError, match="put a backup in its place, or move it away"):
+        with pytest.raises(StartError, match="move it and the -wal beside it away"):
             reopen()
 
 
@@ -80,5 +80,5 @@ def test_what_no_check_can_mend_is_refused_and_not_checked_for_ever(
     ledger.close()
     change_behind_its_back(tmp_path, statement, "INSERT INTO meta VALUES ('suspect', 1)")
     for _ in range(2):
-        with pytest.raises(StartError, match="put a backup in its place, or move it away"):
+        with pytest.raises(StartError, match="move it and the -wal beside it away"):
             reopen()

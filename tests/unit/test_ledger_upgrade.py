@@ -218,5 +218,5 @@ def test_an_item_without_a_name_is_refused_with_what_to_do(first: FirstLedger) -
     with pytest.raises(LedgerError):
         go_whole_round(ledger)
     ledger.close()
-    with pytest.raises(StartError, match="put a backup in its place, or move it away"):
+    with pytest.raises(StartError, match="move it and the -wal beside it away"):
         open_ledger(first.folder)
