@@ -90,8 +90,8 @@ def _long_faults(name: str, budget_s: int, only: str = "test_", **variables: str
 LAYERS: Final = {
     layer.name: layer
     for layer in (
-        Layer("lint", 30),
-        Layer("unit", 30),
+        Layer("lint", 5),
+        Layer("unit", 55),
         Layer("simulation", 120),
         Layer("cluster", 120, ("nginx",)),
         Layer("browser", 180, ("nginx", _CHROMIUM)),

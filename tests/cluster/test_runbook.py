@@ -124,7 +124,7 @@ async def test_a_broken_ledger_is_moved_away(cluster: Cluster, operator: Operato
 
     broken.start()
     assert await broken.wait_until_ended() == 3
-    assert "put a backup in its place, or move it away" in broken.log_lines()[-1]
+    assert "move it and the -wal beside it away" in broken.log_lines()[-1]
     await operator.do("A ledger whose file is broken", broken)
     await broken.restart()
     assert await broken.count(TAP) == 5, "ready means: it has pulled everything"
