@@ -137,7 +137,8 @@ class Engine(Protocol):
     def erase(self, visitor: bytes, reply: Callable[[Answer], None], owner: Hashable) -> None:
         """Queue the erasure of a visitor (its id) and of all its presses, on every node and for good.
 
-        Answered like a press. Counts fall within seconds after it, and `Changed` tells of that.
+        Answered like a press. Counts fall as a walk over the ledger comes by, some 100,000 rows
+        a second, and `Changed` tells of that.
         """
 
     def is_erased(self, visitor: bytes) -> bool:

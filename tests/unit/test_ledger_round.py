@@ -74,16 +74,6 @@ def test_a_step_looks_at_about_so_many_rows(ledger: Ledger) -> None:
     assert seen == [10] * 9 + [5, 1]
 
 
-def test_a_bucket_that_differs_from_the_index_is_noticed(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An item is found by the index, which has a bucket of its own (seed 55)."""
-    commit_rows(ledger, rows_above(3, THERE))
-    found = ledger._table.item(HOME)
-    ledger._db.execute("UPDATE items SET bucket = 1023 - bucket")
-    monkeypatch.setattr(Table, "item", lambda self, item: found)
-    with pytest.raises(LedgerError, match="a bucket that is not its own"):
-        go_whole_round(ledger)
-
-
 def test_an_empty_ledger_is_walked_too(ledger: Ledger) -> None:
     go_whole_round(ledger)
     assert ledger.round.passes == 1
