@@ -20,7 +20,7 @@ SEEDS ?= 200
 LIVES ?= 200
 export SEEDS
 
-LAYERS := lint unit simulation cluster browser compose faults
+LAYERS := lint unit simulation cluster browser compose overload faults
 
 LONG_FAULTS := faults-kills faults-bits
 

@@ -1,7 +1,4 @@
-"""One lab for all rows of the matrix, as long as it stays whole: starting three nodes costs seconds.
-
-The tests of overload and of the watchdog have a cluster of their own, on loopback.
-"""
+"""One lab for all rows of the matrix, as long as it stays whole: starting three nodes costs seconds."""
 
 import shutil
 from collections.abc import AsyncIterator
@@ -18,10 +15,7 @@ from tests.faults.form import Form
 from tests.faults.lab import Lab
 from tests.faults.matrix import MATRIX
 from tests.faults.row import Fault, Seen
-from tests.support.fixtures import cluster, nginx, pytest_runtest_makereport, three_nodes
 from tests.support.process import REPOSITORY
-
-__all__ = ["cluster", "nginx", "pytest_runtest_makereport", "three_nodes"]
 
 FORM: Final = Form.from_environment()
 KEPT: Final = REPOSITORY / ".faults"

@@ -79,15 +79,15 @@ class Faults:
     # -- processes and machines
 
     def crash(self) -> None:
-        if (node := self._one_up()) is not None:
-            self._note("crash")
-            node.crash()
-            node.start_later()
+        self._take_one_down("crash", SimNode.crash)
 
     def power_cut(self) -> None:
+        self._take_one_down("power cut", SimNode.cut_power)
+
+    def _take_one_down(self, fault: str, go_down: Callable[[SimNode], None]) -> None:
         if (node := self._one_up()) is not None:
-            self._note("power cut")
-            node.cut_power()
+            self._note(fault)
+            go_down(node)
             node.start_later()
 
     def power_cut_in_a_commit(self) -> None:
@@ -150,9 +150,14 @@ class Faults:
     # -- drives that keep what they have
 
     def io_error(self) -> None:
-        node = self.world.random.choice(self.nodes)
+        """While it runs, or when it starts."""
         self._note("I/O error")
-        node.drive.fails_in = self.world.random.randrange(1, 30)
+        if self.world.chance(0.3) and (node := self._one_up()) is not None:
+            node.crash()
+            node.drive.fails_in = self.world.random.randrange(1, 5)
+            node.start_later()
+        else:
+            self.world.random.choice(self.nodes).drive.fails_in = self.world.random.randrange(1, 30)
 
     def full_disk(self) -> None:
         node = self.world.random.choice(self.nodes)
@@ -167,11 +172,19 @@ class Faults:
 
     # -- drives that lose something
 
+    def _one_to_lose(
+        self, fault: str, among: Container[str] | None = None, *, spares_first: bool = False
+    ) -> SimNode | None:
+        """A node that may lose what its drive holds now, and a note of it."""
+        node = self._one_up(among)
+        if node is None or (spares_first and node.make_first is not None) or not self.may_lose_a_ledger():
+            return None
+        self._note(fault)
+        return node
+
     def lying_disk(self) -> None:
         """What was synced for a while was not, and then the power goes."""
-        node = self._one_up()
-        if node is not None and self.may_lose_a_ledger():
-            self._note("lying disk")
+        if (node := self._one_to_lose("lying disk")) is not None:
             drive, run = node.drive, node.run
             drive.lies = True
             self.lost_at = self.world.now + 3.0
@@ -185,9 +198,7 @@ class Faults:
             self.world.after(self.world.between(0.5, 3.0), go)
 
     def flipped_bits(self) -> None:
-        node = self._one_up()
-        if node is not None and node.make_first is None and self.may_lose_a_ledger():
-            self._note("flipped bits")
+        if (node := self._one_to_lose("flipped bits", spares_first=True)) is not None:
             flips = self.world.random.choice([1, 1, 3])
             node.stop()
             for _ in range(flips):
@@ -196,15 +207,11 @@ class Faults:
 
     def flipped_wal(self) -> None:
         """What was committed behind the flipped bit is gone, and what was checkpointed meanwhile is not."""
-        node = self._one_up()
-        if node is not None and node.make_first is None and self.may_lose_a_ledger():
-            self._note("flipped bits of the WAL")
+        if (node := self._one_to_lose("flipped bits of the WAL", spares_first=True)) is not None:
             self._lose(node, lambda: node.drive.flip_a_bit(WAL))
 
     def wiped_disk(self) -> None:
-        node = self._one_up()
-        if node is not None and self.may_lose_a_ledger():
-            self._note("wiped disk")
+        if (node := self._one_to_lose("wiped disk")) is not None:
             self._lose(node, node.wipe)
 
     def backup(self) -> None:
@@ -214,18 +221,13 @@ class Faults:
             self.snapshots[node.name] = node.drive.copy(), node.origin
 
     def old_backup_put_back(self) -> None:
-        node = self._one_up(self.backups)
-        if node is not None and self.may_lose_a_ledger():
-            self._note("old backup put back")
+        if (node := self._one_to_lose("old backup put back", self.backups)) is not None:
             self._lose(node, lambda: setattr(node, "drive", self.backups[node.name].copy()))
 
     def cloned_disk(self) -> None:
         """A node goes on with a copy of another one's ledger: two have the same id."""
-        node = self._one_up()
-        others = [each for each in self.nodes if each is not node]
-        if node is not None and len(self.nodes) > 2 and self.may_lose_a_ledger():
-            self._note("cloned disk")
-            other = self.world.random.choice(others)
+        if len(self.nodes) > 2 and (node := self._one_to_lose("cloned disk")) is not None:
+            other = self.world.random.choice([each for each in self.nodes if each is not node])
             if other.make_first is None:
                 node.make_first = None  # the first version refuses what a newer one has written
             self._lose(node, lambda: setattr(node, "drive", other.drive.copy()))
@@ -242,19 +244,15 @@ class Faults:
 
     def snapshot_put_back(self) -> None:
         """The whole machine, memory and disk, is put back to what it was: the same run goes on from there (R10)."""
-        node = self._one_up(self.snapshots)
-        if node is not None and node.make_first is None and self.may_lose_a_ledger():
+        if (node := self._one_to_lose("snapshot put back", self.snapshots, spares_first=True)) is not None:
             drive, origin = self.snapshots[node.name]
-            self._note("snapshot put back")
             node.crash()
             node.drive = drive.copy()
             self.lost_at = self.world.now
             node.start(origin)
 
     def lost_reset(self) -> None:
-        node = self._one_up()
-        if node is not None and self.may_lose_a_ledger():
-            self._note("reset lost with its disk")
+        if (node := self._one_to_lose("reset lost with its disk")) is not None:
             self.lost_at = self.world.now
             self.cluster.lose_a_reset(self.life.random_item(), node)
 
