@@ -90,19 +90,25 @@ def assert_equal_after(cluster: SimCluster, seconds: float = 30.0) -> None:
     cluster.assert_converged()
 
 
+def roll_back_and_cut_off(cluster: SimCluster, node: SimNode, *, is_same_run: bool) -> None:
+    """Its drive is what it was three presses ago, and nobody can tell it. The same run: its memory too."""
+    Presser(cluster).press_and_wait(node)
+    drive, origin = node.drive.copy(), node.origin
+    for _ in range(3):
+        Presser(cluster).press_and_wait(node)
+    node.crash()
+    node.drive = drive
+    for peer in cluster.nodes:
+        if peer is not node:
+            cluster.cut_off(node, peer)
+    node.start(origin if is_same_run else None)
+
+
 @scenario("R1 origin")
 def an_old_backup_is_put_back_and_pressed_on_before_it_meets_anyone() -> None:
     cluster = linked_cluster(3)
     a = cluster.nodes[0]
-    Presser(cluster).press_and_wait(a)
-    backup = a.drive.copy()
-    for _ in range(3):
-        Presser(cluster).press_and_wait(a)
-    a.crash()
-    a.drive = backup
-    for peer in cluster.nodes[1:]:
-        cluster.cut_off(a, peer)
-    a.start()
+    roll_back_and_cut_off(cluster, a, is_same_run=False)
     Presser(cluster).press_and_commit(a)
     cluster.heal()
     assert_equal_after(cluster)

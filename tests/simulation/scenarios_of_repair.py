@@ -5,7 +5,15 @@ from cluster.core.offers import Outcome
 from cluster.core.press import Erasure, Reset, Wish
 from tests.simulation.cluster import SimCluster, promise
 from tests.simulation.node import SimNode
-from tests.simulation.scenarios import ITEM, Presser, assert_equal_after, linked_cluster, new_cluster, scenario
+from tests.simulation.scenarios import (
+    ITEM,
+    Presser,
+    assert_equal_after,
+    linked_cluster,
+    new_cluster,
+    roll_back_and_cut_off,
+    scenario,
+)
 
 
 def commit(cluster: SimCluster, node: SimNode, wish: Wish) -> Outcome:
@@ -45,15 +53,7 @@ def an_item_is_reset_while_it_is_scanned_and_the_disk_dies() -> None:
 def a_snapshot_is_put_back_and_its_presses_are_lost_with_the_disk() -> None:
     cluster = linked_cluster(3)
     a, b, _ = cluster.nodes
-    Presser(cluster).press_and_wait(a)
-    snapshot, origin = a.drive.copy(), a.origin
-    for _ in range(3):
-        Presser(cluster).press_and_wait(a)
-    a.crash()
-    a.drive = snapshot
-    for peer in cluster.nodes[1:]:
-        cluster.cut_off(a, peer)
-    a.start(origin)
+    roll_back_and_cut_off(cluster, a, is_same_run=True)
     presser = Presser(cluster)
     presser.press_and_commit(a)
     cluster.heal()
