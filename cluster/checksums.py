@@ -44,8 +44,8 @@ class Checksums:
         numbers = _three_numbers(sums.gen, sums.count, sums.rows)
         return self._of(b"%b\0%b%b" % (item.encode(), numbers, sums.digest.to_bytes(16, "big")))
 
-    def of_origin(self, origin: bytes, head: int, seq_max: int) -> bytes:
-        return self._of(origin + _two_numbers(head, seq_max))
+    def of_origin(self, origin: bytes, head: int, seq_max: int, stamp: bytes) -> bytes:
+        return self._of(origin + _two_numbers(head, seq_max) + stamp)
 
     def _of(self, content: bytes) -> bytes:
         return blake2b(content, digest_size=CHECKSUM_LENGTH, key=self._key).digest()

@@ -50,8 +50,8 @@ def open_ledger(data_dir: Path) -> "Ledger":
 
 
 class Ledger:
-    """An open ledger. `id` is random, made with the file; `heads`, `seqs`, `buckets` and `erased` (erasure keys)
-    are as of the last commit. `quarantined` counts rows that were put aside."""
+    """An open ledger. `id` is random, made with the file; `heads`, `seqs`, `stamps`, `buckets` and `erased` (the
+    erasure keys) are as of the last commit. `quarantined` counts rows that were put aside."""
 
     def __init__(self, file: LedgerFile) -> None:
         """Raises StartError if the file cannot be worked with."""
@@ -88,7 +88,7 @@ class Ledger:
         table = self._table
         table.load()
         self.id = table.id
-        self.heads, self.seqs = table.heads, table.seqs
+        self.heads, self.seqs, self.stamps = table.heads, table.seqs, table.stamps
         self.buckets = table.buckets()
         erasures = table.item("")
         self.erased = {row.actor for row in table.rows_of(erasures[0], "", b"", -1)} if erasures else set()

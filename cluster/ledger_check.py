@@ -53,8 +53,11 @@ def _drop_heads(db: apsw.Connection) -> None:
     checksums = checksums_of(db)
     for number, origin in list(db.execute("SELECT id, origin FROM origins")):
         if isinstance(origin, bytes) and len(origin) == ORIGIN_LENGTH:
-            checksum = checksums.of_origin(origin, 0, 0)
-            db.execute("UPDATE origins SET head = 0, seq_max = 0, checksum = ? WHERE id = ?", (checksum, number))
+            checksum = checksums.of_origin(origin, 0, 0, b"")
+            db.execute(
+                "UPDATE origins SET head = 0, seq_max = 0, stamp = x'', checksum = ? WHERE id = ?",
+                (checksum, number),
+            )
         else:
             db.execute("DELETE FROM origins WHERE id = ?", (number,))
 
@@ -63,7 +66,7 @@ def _note_highest_seqs(table: Table) -> None:
     """Of the sound rows only: a seq that the disk has raised would make every answer to a pull a scan, for ever."""
     highest = list(table.db.execute("SELECT origin_id, max(seq) FROM tallies GROUP BY origin_id"))
     for number, seq in highest:
-        table.write_origin(table.origins[number], 0, seq)
+        table.write_origin(table.origins[number], 0, seq, b"")
 
 
 def _write_missing_headers(table: Table, origin: bytes) -> None:

@@ -31,6 +31,7 @@ CREATE TABLE origins (
     id INTEGER PRIMARY KEY, origin BLOB NOT NULL UNIQUE,
     head INTEGER NOT NULL,      -- every row of this origin up to here was merged
     seq_max INTEGER NOT NULL,   -- the highest seq of any row of this origin held, also above the head
+    stamp BLOB NOT NULL,        -- of the head, as that origin gave it out (R10)
     checksum BLOB NOT NULL
 );
 CREATE TABLE items (

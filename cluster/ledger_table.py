@@ -57,10 +57,12 @@ class Table:
         self.checksums = checksums_of(self.db)
         self.heads: dict[bytes, int] = {}
         self.seqs: dict[bytes, int] = {}
+        self.stamps: dict[bytes, bytes] = {}
         self.origins: dict[int, bytes] = {}
-        for number, origin, head, seq, checksum in self.db.execute("SELECT * FROM origins"):
-            self._check(checksum, "an origin", lambda: self.checksums.of_origin(origin, head, seq))  # noqa: B023
-            self.origins[number], self.seqs[origin] = origin, seq
+        for number, *columns, checksum in self.db.execute("SELECT * FROM origins"):
+            self._check(checksum, "an origin", lambda: self.checksums.of_origin(*columns))  # noqa: B023
+            origin, head, seq, stamp = columns
+            self.origins[number], self.seqs[origin], self.stamps[origin] = origin, seq, stamp
             if head:
                 self.heads[origin] = head
         self._origin_ids = {origin: number for number, origin in self.origins.items()}
@@ -194,14 +196,15 @@ class Table:
             seqs[row.origin] = max(row.seq, seqs.get(row.origin, 0))
         for origin, seq in seqs.items():
             head = changes.heads.get(origin, self.heads.get(origin, 0))
-            self.write_origin(origin, head, max(seq, self.seqs.get(origin, 0)))
+            stamp = changes.stamps.get(origin, self.stamps.get(origin, b""))
+            self.write_origin(origin, head, max(seq, self.seqs.get(origin, 0)), stamp)
 
-    def write_origin(self, origin: bytes, head: int, seq_max: int) -> None:
-        checksum = self.checksums.of_origin(origin, head, seq_max)
+    def write_origin(self, origin: bytes, head: int, seq_max: int, stamp: bytes) -> None:
+        checksum = self.checksums.of_origin(origin, head, seq_max, stamp)
         self.db.execute(
-            "INSERT INTO origins VALUES (NULL, ?1, ?2, ?3, ?4) ON CONFLICT (origin) "
-            "DO UPDATE SET head = ?2, seq_max = ?3, checksum = ?4",
-            (origin, head, seq_max, checksum),
+            "INSERT INTO origins VALUES (NULL, ?1, ?2, ?3, ?4, ?5) ON CONFLICT (origin) "
+            "DO UPDATE SET head = ?2, seq_max = ?3, stamp = ?4, checksum = ?5",
+            (origin, head, seq_max, stamp, checksum),
         )
         if origin not in self._origin_ids:
             number = self.db.last_insert_rowid()
@@ -224,6 +227,7 @@ class Table:
     def note(self, changes: Changes) -> None:
         """The transaction of these changes is committed."""
         self.heads.update(changes.heads)
+        self.stamps.update(changes.stamps)
         for row in changes.rows.values():
             self.seqs[row.origin] = max(row.seq, self.seqs.get(row.origin, 0))
         for origin in changes.heads:

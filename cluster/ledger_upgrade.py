@@ -35,7 +35,8 @@ def from_first_version(db: apsw.Connection, schema: str, checksum_key: bytes) ->
     db.execute(schema)
     db.execute("""
         INSERT INTO meta SELECT * FROM first_meta WHERE key = 'ledger_id';
-        INSERT INTO origins SELECT id, origin, head, seq_max, of_origin(origin, head, seq_max) FROM first_origins;
+        INSERT INTO origins SELECT id, origin, head, seq_max, x'', of_origin(origin, head, seq_max, x'')
+            FROM first_origins;
         INSERT INTO items SELECT id, bucket_of(item), item, gen, count, rows, digest,
             of_item(item, gen, count, rows, digest) FROM first_items;
         INSERT INTO tallies SELECT t.item_id, t.actor, t.gen, t.n, t.origin_id, t.seq, t.ext,

@@ -118,7 +118,7 @@ class Node:
         )
         heads, seqs = self._ledger.heads, self._ledger.seqs
         floor = {origin: max(heads.get(origin, 0), seqs.get(origin, 0)) for origin in heads | seqs}
-        holdings = Holdings(heads, floor=floor, buckets=buckets)
+        holdings = Holdings(heads, stamps=self._ledger.stamps, floor=floor, buckets=buckets)
         replica = Replica(identity, settings.keys, holdings, copies=self._answers.copies)
         self._peering.begin(replica, self._ledger)
         self._batches.open(self._ledger, identity.origin)

@@ -24,7 +24,7 @@ async def answer_pull(asked: Asked, socket: Socket, batches: Batches, ledger: Le
         for page in pages(asked.late if asked.rows is None else asked.rows):
             socket.send(encode(Rows(asked.id, pack(page))))
             await socket.wait_until_drained()
-        socket.send(encode(End(asked.id, asked.heads)))
+        socket.send(encode(End(asked.id, asked.heads, asked.stamps)))
     finally:
         holdings.end_scan(asked)
 

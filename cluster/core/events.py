@@ -44,7 +44,8 @@ class Offered(msgspec.Struct, frozen=True):
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """Answer a pull: `rows` if the ring had them, else a scan of the table for rows above `base`; then `heads`.
+    """Answer a pull: `rows` if the ring had them, else a scan of the table for rows above `base`; then `heads`,
+    with the stamp of each (R10).
 
     While a scan goes on, `late` takes header and erasure rows that are committed meanwhile: they are sent before
     `heads`, and `Replica.end_scan` is called (R5).
@@ -54,6 +55,7 @@ class Asked(msgspec.Struct, frozen=True):
     id: int
     base: Mapping[bytes, int]
     heads: dict[bytes, int]
+    stamps: list[bytes]
     rows: Sequence[Row] | None
     late: list[Row] = []
 

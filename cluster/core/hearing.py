@@ -2,7 +2,8 @@
 
 1. Rows and the end of a pull's answer count only while their question is open on their link (R5).
 2. A pull's base is what the peer announced on this link before it.
-3. Whoever says more of our own origin than we have committed knows a future of ours that was taken from us (R10).
+3. Whoever knows a commit of our own origin that we have not shown, or another one in its place, knows a future of
+   ours that was taken from us (R10).
 
 Used by `cluster.core.replica`, which owns the links.
 """
@@ -15,6 +16,7 @@ from cluster.core.holdings import Holdings
 from cluster.core.offers import Adoption, Page, Range, Repair
 from cluster.core.rows import Row
 from cluster.core.sessions import Session
+from cluster.core.shown import Shown
 from cluster.core.wire import (
     Compare,
     Digest,
@@ -36,19 +38,24 @@ from cluster.core.wire import (
 class Hearing:
     """Takes messages for one origin. `tell` is called with each event that follows."""
 
-    def __init__(self, origin: bytes, holdings: Holdings, copies: Copies, tell: Callable[[Event], None]) -> None:
+    def __init__(
+        self, origin: bytes, holdings: Holdings, shown: Shown, copies: Copies, tell: Callable[[Event], None]
+    ) -> None:
         self._origin = origin
-        self._holdings = holdings
+        self._holdings, self._shown = holdings, shown
         self._copies = copies
         self._tell = tell
+        self._has_ended = False
 
     def take(self, link: int, session: Session, message: Message, now: float) -> None:
         """One message of this link. Raises MalformedError."""
+        if self._has_ended:
+            return
         if isinstance(message, Have):
             self._have(session, message)
         elif isinstance(message, Push):
             rows = self._unfenced(session, unpack(message.block))
-            self._tell(Offered(Range(message.origin, message.start, message.to, rows, source=link)))
+            self._tell(Offered(Range(message.origin, message.start, message.to, rows, link, message.stamp)))
         elif isinstance(message, Pull):
             self._asked(link, session, message)
         elif isinstance(message, Rows):
@@ -64,11 +71,11 @@ class Hearing:
 
     def _have(self, session: Session, message: Have) -> None:
         # A confirmation of what another run of ours has written must not be taken for one of this run's.
-        if not self._is_fenced(session, message.heads.get(self._origin, 0)):
+        if not self._is_fenced(session, message.heads.get(self._origin, 0), message.stamp):
             session.heads.update(message.heads)
-            self.settle()
+            self._settle()
 
-    def settle(self) -> None:
+    def _settle(self) -> None:
         """Tell which answers have their copies by now (R9)."""
         for owed, copies in self._copies.settle():
             self._tell(Settled(owed, copies))
@@ -76,10 +83,14 @@ class Hearing:
     def _asked(self, link: int, session: Session, message: Pull) -> None:
         holdings, base = self._holdings, dict(session.heads)
         heads = next(iter(parts(above(holdings.heads, base))), {})
-        asked = Asked(link, message.id, base, heads, holdings.ring.since(base))
+        stamps = [self._stamp_of(origin, head) for origin, head in heads.items()]
+        asked = Asked(link, message.id, base, heads, stamps, holdings.ring.since(base))
         if asked.rows is None:
             holdings.scans.append(asked)
         self._tell(asked)
+
+    def _stamp_of(self, origin: bytes, head: int) -> bytes:
+        return self._shown.show(head) if origin == self._origin else self._holdings.stamps.get(origin, b"")
 
     def _page(self, link: int, session: Session, message: Rows, now: float) -> None:
         if session.pull is not None and session.pull.id == message.id:
@@ -89,8 +100,9 @@ class Hearing:
 
     def _end(self, session: Session, message: End) -> None:
         if session.pull is not None and session.pull.id == message.id:
-            if not self._is_fenced(session, message.heads.get(self._origin, 0)):
-                self._tell(Offered(Adoption(session.pull.asked, message.heads)))
+            stamps = dict(zip(message.heads, message.stamps, strict=False))
+            if not self._is_fenced(session, message.heads.get(self._origin, 0), stamps.get(self._origin, b"")):
+                self._tell(Offered(Adoption(session.pull.asked, message.heads, stamps)))
             session.pull = None
 
     # -- R11
@@ -111,17 +123,28 @@ class Hearing:
     # -- R10
 
     def _unfenced(self, session: Session, rows: list[Row]) -> list[Row]:
-        self._is_fenced(session, max((row.seq for row in rows if row.origin == self._origin), default=0))
+        highest = max((row.seq for row in rows if row.origin == self._origin), default=0)
+        if highest > self._own_head:
+            self._fence(session, highest)
         return rows
 
-    def _is_fenced(self, session: Session, seq: int) -> bool:
-        """Whether the peer knows more of this run than it has committed; then it is told that it must end."""
-        head = self._holdings.heads.get(self._origin, 0)
-        if seq > head:
-            self._tell(
-                Fenced(
-                    f"{session.peer.name} knows commit {seq} of this run, which has made {head}: this node was "
-                    "rolled back while it ran. Was a snapshot of its machine put back, or the machine cloned?"
-                )
+    def _is_fenced(self, session: Session, head: int, stamp: bytes) -> bool:
+        """Whether the peer's head of this run is of another one; then this one is told that it must end."""
+        is_fenced = not self._shown.may_be_known(head, stamp)
+        if is_fenced:
+            self._fence(session, head)
+        return is_fenced
+
+    def _fence(self, session: Session, seq: int) -> None:
+        self._has_ended = True  # what the peer confirms next may be of either run
+        made = f"{self._own_head}" if seq > self._own_head else "another one in its place"
+        self._tell(
+            Fenced(
+                f"{session.peer.name} knows commit {seq} of this run, which has made {made}: this node was "
+                "rolled back while it ran. Was a snapshot of its machine put back, or the machine cloned?"
             )
-        return seq > head
+        )
+
+    @property
+    def _own_head(self) -> int:
+        return self._holdings.heads.get(self._origin, 0)

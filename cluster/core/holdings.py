@@ -14,17 +14,18 @@ from cluster.core.ring import RING_ROWS_MAX, Ring
 
 
 class Holdings:
-    """Heads, the newest rows, and the digests of all. `floor`: where the ring begins (see `Ring`)."""
+    """Heads with their stamps, the newest rows, the digests of all. `floor`: where the ring begins (see `Ring`)."""
 
     def __init__(
         self,
         heads: Mapping[bytes, int],
         *,
+        stamps: Mapping[bytes, bytes],
         floor: Mapping[bytes, int],
         buckets: Sequence[int],
         ring_rows_max: int = RING_ROWS_MAX,
     ) -> None:
-        self.heads = dict(heads)
+        self.heads, self.stamps = dict(heads), dict(stamps)
         self.ring = Ring(floor, ring_rows_max)
         self.buckets = Buckets(buckets)
         self.has_adopted = False
@@ -33,6 +34,7 @@ class Holdings:
     def committed(self, changes: Changes) -> None:
         """Take in what a transaction changed."""
         self.heads.update(changes.heads)
+        self.stamps.update(changes.stamps)
         self.buckets.change(changes.buckets)
         self.ring.append(changes.heads, changes.rows.values())
         self.has_adopted = self.has_adopted or changes.adopted > 0

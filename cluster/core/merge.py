@@ -103,9 +103,10 @@ class _Merging:
         head = self.changes.heads.get(origin)
         return self.heads.get(origin, 0) if head is None else head
 
-    def raise_head(self, origin: bytes, to: int) -> None:
+    def raise_head(self, origin: bytes, to: int, stamp: bytes) -> None:
         if to > self.head(origin):
             self.changes.heads[origin] = to
+            self.changes.stamps[origin] = stamp
 
     def is_erased(self, actor: bytes) -> bool:
         """Whether the presses of this actor's visitor are refused."""
@@ -177,14 +178,14 @@ class _Merging:
     def range(self, offer: Range) -> None:
         self.rows(offer)
         if offer.start <= self.head(offer.origin):
-            self.raise_head(offer.origin, offer.to)
+            self.raise_head(offer.origin, offer.to, offer.stamp)
         else:
             self.changes.gaps.add(offer.source)
 
     def adopt(self, offer: Adoption) -> None:
         if all(head <= self.head(origin) for origin, head in offer.asked.items()):
             for origin, head in offer.heads.items():
-                self.raise_head(origin, head)
+                self.raise_head(origin, head, offer.stamps.get(origin, b""))
             self.changes.adopted += 1
 
     def repair(self, offer: Repair) -> None:

@@ -13,13 +13,14 @@ Refusal = Literal["rate_limited", "reset", "behind", "erased"]
 
 
 class Range(msgspec.Struct, frozen=True):
-    """A peer's commits start+1..to of one origin (R4), heard on the link `source`."""
+    """A peer's commits start+1..to of one origin (R4), heard on the link `source`. `stamp` is of `to` (R10)."""
 
     origin: bytes
     start: int
     to: int
     rows: Sequence[Row]
     source: int = 0
+    stamp: bytes = b""
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -37,10 +38,14 @@ class Repair(msgspec.Struct, frozen=True):
 
 
 class Adoption(msgspec.Struct, frozen=True):
-    """The end of a pull's answer: take these heads if the ones it was asked with still stand (R5)."""
+    """The end of a pull's answer: take these heads if the ones it was asked with still stand (R5).
+
+    `stamps` are theirs, as far as they have one (R10).
+    """
 
     asked: Mapping[bytes, int]
     heads: Mapping[bytes, int]
+    stamps: Mapping[bytes, bytes] = {}
 
 
 Offer = Wish | Range | Page | Repair | Adoption
@@ -72,10 +77,11 @@ class Changes(msgspec.Struct):
     """What a transaction changed: written as a whole, and only then told to anyone.
 
     `rows` now stand in the table, `removed` are gone from it (R12). `buckets` says by how much each digest bucket
-    changed. `own` are this run's rows, to be pushed, also those that the table did not keep. `erased` are erasure
-    keys, and `has_stale` says that rows now stand in the table that count no more, so they wait to be removed.
-    `gaps` and `bad_rows` name the links whose ranges began above our head, or held rows out of bounds. `repairs`
-    counts rows that a digest found and our heads had claimed (R11): not one, unless a disk lied.
+    changed. `stamps` are of raised heads of other runs (R10). `own` are this run's rows, to be pushed, also those
+    that the table did not keep. `erased` are erasure keys, and `has_stale` says that rows now stand in the table
+    that count no more, so they wait to be removed. `gaps` and `bad_rows` name the links whose ranges began above
+    our head, or held rows out of bounds. `repairs` counts rows that a digest found and our heads had claimed (R11):
+    not one, unless a disk lied.
     """
 
     rows: dict[Key, Row] = {}
@@ -83,6 +89,7 @@ class Changes(msgspec.Struct):
     items: dict[str, ItemSums] = {}
     buckets: dict[int, int] = {}
     heads: dict[bytes, int] = {}
+    stamps: dict[bytes, bytes] = {}
     outcomes: list[Outcome] = []
     spent: dict[bytes, int] = {}
     own: dict[Key, Row] = {}

@@ -7,6 +7,7 @@
 
 from cluster.core.offers import Changes
 from cluster.core.rows import Key, Row
+from cluster.core.shown import Shown
 from cluster.core.wire import PAGE_ROWS, Push, pack
 
 
@@ -33,8 +34,12 @@ class Unpushed:
             self._rows[key] = row
         self._to = max(self._to, changes.heads.get(self._origin, 0))
 
-    def take(self) -> Push:
+    def take(self, shown: Shown) -> Push:
         """The range of all that waits; nothing waits any more."""
-        push = Push(self._origin, self._start, self._to, pack(self._rows.values()))
-        self._start, self._rows = self._to, {}
+        push = Push(self._origin, self._start, self._to, pack(self._rows.values()), shown.show(self._to))
+        self.leave_out()
         return push
+
+    def leave_out(self) -> None:
+        """Nobody is there to be sent what waits."""
+        self._start, self._rows = self._to, {}

@@ -27,6 +27,7 @@ from cluster.core.link import Identity, Link, LinkError
 from cluster.core.offers import Changes
 from cluster.core.push import Unpushed
 from cluster.core.sessions import OpenPull, Session, duplicate
+from cluster.core.shown import Shown
 from cluster.core.wire import Have, MalformedError, Message, Peers, Pull, Status, encode, parts
 
 JOIN_S: Final = 0.010
@@ -45,7 +46,8 @@ class Replica:
         self.sessions: dict[int, Session] = {}
         self.status = Status("starting", 0)
         self._keys = keys
-        self._hearing = Hearing(identity.origin, holdings, copies, self._tell)
+        self.shown = Shown(holdings.heads.get(identity.origin, 0))
+        self._hearing = Hearing(identity.origin, holdings, self.shown, copies, self._tell)
         self._last_pull = 0
         self._behind = Behind()
         self._shunned: dict[bytes, float] = {}  # ledgers of peers that sent bad rows, and until when (R13)
@@ -140,7 +142,9 @@ class Replica:
             session.unannounced.update(changes.heads)
         if not self._unpushed.has_room(changes):
             self._send_push(now)
-        self._unpushed.join(changes)
+        if changes.own:
+            self.shown.committed(changes)
+            self._unpushed.join(changes)
         for link in changes.gaps & self.open_sessions().keys():
             self.pull(link, now)
         for link, count in changes.bad_rows.items():
@@ -231,19 +235,21 @@ class Replica:
                 self._announce(link, session)
 
     def _send_push(self, now: float) -> None:
-        push = self._unpushed.take()
         self._joined_at = now
         if sessions := self.open_sessions():
-            data = encode(push)
+            data = encode(self._unpushed.take(self.shown))
             self.events.extend(Send(link, data, may_drop=True) for link in sessions)
+        else:
+            self._unpushed.leave_out()
 
     def _announce(self, link: int, session: Session) -> None:
         if session.unannounced:
             changed = {origin: self.heads.get(origin, 0) for origin in session.unannounced}
             session.unannounced.clear()
             session.announced.update(changed)
+            origin = session.peer.origin
             for part in parts(changed):
-                self._send(link, Have(part))
+                self._send(link, Have(part, self.holdings.stamps.get(origin, b"") if origin in part else b""))
 
     def _send(self, link: int, message: Message) -> None:
         self.events.append(Send(link, encode(message)))

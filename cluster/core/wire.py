@@ -5,7 +5,7 @@ The only module that knows the peers' wire format. `docs/protocol.md` lists the 
 1. A message begins with its number; further elements of later versions are ignored, for a message goes no further.
 2. A row is relayed, so nothing of it may be dropped: what later versions append to a row travels in its last
    element, `ext`, a byte string that holds the appended fields as MessagePack (R15).
-3. Items and origins of a block are named once and then by index: ten presses take 32 bytes each at most.
+3. Items and origins of a block are named once and then by index: ten presses take 33 bytes each at most.
 4. What cannot be decoded raises `MalformedError`: the sender's fault, and the link closes (R13). So does a head or
    range out of bounds, which no ledger could store. A row out of bounds is the merge's business.
 """
@@ -18,6 +18,7 @@ import msgspec
 
 from cluster.core.items import SEQ_MAX
 from cluster.core.rows import ORIGIN_LENGTH, Row
+from cluster.core.shown import STAMP_LENGTH
 
 PROTOCOL_MIN: Final = 1
 PROTOCOL_MAX: Final = 1
@@ -26,11 +27,13 @@ FEATURES: Final[tuple[str, ...]] = ("digest",)
 MESSAGE_BYTES_MAX: Final = 1 << 20
 HANDSHAKE_BYTES_MAX: Final = 2048
 PAGE_ROWS: Final = 1000
-# Every start of a node leaves an origin behind for ever. A head takes 27 bytes at most, so these fit.
+# Every start of a node leaves an origin behind for ever. A head and its stamp take 37 bytes at most, so these fit.
 HEADS_MAX: Final = 20_000
 
 Origin = Annotated[bytes, msgspec.Meta(min_length=ORIGIN_LENGTH, max_length=ORIGIN_LENGTH)]
 Seq = Annotated[int, msgspec.Meta(ge=0, le=SEQ_MAX)]
+# Of a head, as the run that it is of gave it out (R10); b"" where it passed a node of the first version.
+Stamp = Annotated[bytes, msgspec.Meta(max_length=STAMP_LENGTH)]
 
 
 class MalformedError(Exception):
@@ -81,18 +84,20 @@ class Proof(msgspec.Struct, array_like=True, frozen=True, tag=2):
 
 class Have(msgspec.Struct, array_like=True, frozen=True, tag=3):
     """Heads of the sender, at most 20,000: all once per link, then the changed ones; an entry replaces the earlier
-    one (R7)."""
+    one (R7). `stamp` is of the receiver's origin, if its head is among them (R10)."""
 
     heads: dict[Origin, Seq]
+    stamp: Stamp = b""
 
 
 class Push(msgspec.Struct, array_like=True, frozen=True, tag=4):
-    """A range of one origin's commits (R4). The only message that a full queue may drop."""
+    """A range of one origin's commits (R4), and the stamp of `to`. The only message that a full queue may drop."""
 
     origin: Origin
     start: Seq
     to: Seq
     block: Block
+    stamp: Stamp = b""
 
 
 class Pull(msgspec.Struct, array_like=True, frozen=True, tag=5):
@@ -111,11 +116,12 @@ class Rows(msgspec.Struct, array_like=True, frozen=True, tag=6):
 class End(msgspec.Struct, array_like=True, frozen=True, tag=7):
     """The end of a pull's answer: the sender's heads above the asker's, taken before the first page.
 
-    At most 20,000 of them: who still lacks some asks again.
+    At most 20,000 of them: who still lacks some asks again. `stamps` are theirs, in their order, or none.
     """
 
     id: int
     heads: dict[Origin, Seq]
+    stamps: list[Stamp] = []
 
 
 class Peers(msgspec.Struct, array_like=True, frozen=True, tag=8):

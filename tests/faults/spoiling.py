@@ -8,6 +8,7 @@ the node pulls everything from its peers.
 import shutil
 from typing import Final
 
+from cluster.ledger_file import REPLACE_IT
 from tests.faults.lab import Lab
 from tests.support.node import Node
 from tests.support.waiting import wait_for
@@ -43,7 +44,7 @@ def _operate(node: Node) -> str:
     """Do what the node's last words ask for."""
     _, refused, said = "\n".join(node.log_lines()[-LAST_WORDS_LINES:]).rpartition("cannot start")
     assert refused, f"{node.name} ended with code {node.exit_code} and said: {said}"
-    is_spoilt = "move it away" in said
+    is_spoilt = REPLACE_IT in said
     if is_spoilt:
         shutil.rmtree(node.data_dir)
     node.start()

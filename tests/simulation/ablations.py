@@ -17,12 +17,13 @@ from cluster.core.press import Press, Reset
 from cluster.core.replica import Replica
 from cluster.core.rows import Key, Row
 from cluster.core.sessions import Session
+from cluster.core.shown import Shown
 from cluster.core.sums import ItemSums
 from cluster.core.wire import End, Pull, above
 from cluster.ledger_table import Table
 from tests.simulation.entries import Entry
 from tests.simulation.links import SimLinks
-from tests.simulation.node import SimNode
+from tests.simulation.node import SimNode, Snapshot
 from tests.simulation.visitors import Visitor
 
 Merging: Any = merging._Merging  # the ablations replace single methods of it
@@ -52,8 +53,9 @@ def switched_off(rule: str) -> Iterator[None]:
 def read_the_origin_back_from_disk(patch: pytest.MonkeyPatch) -> None:
     start = SimNode.start
 
-    def start_as_before(self: SimNode, origin: bytes | None = None) -> None:
-        start(self, getattr(self.engine, "origin", None))
+    def start_as_before(self: SimNode, memory: Snapshot | None = None) -> None:
+        origin = getattr(self.engine, "origin", None)
+        start(self, memory or (Snapshot(self.drive, origin, None) if origin else None))
 
     patch.setattr(SimNode, "start", start_as_before)
 
@@ -62,7 +64,7 @@ def read_the_origin_back_from_disk(patch: pytest.MonkeyPatch) -> None:
 def raise_the_head_over_a_gap(patch: pytest.MonkeyPatch) -> None:
     def take_range(self: Any, offer: Range) -> None:
         self.rows(offer)
-        self.raise_head(offer.origin, offer.to)
+        self.raise_head(offer.origin, offer.to, offer.stamp)
 
     patch.setattr(Merging, "range", take_range)
 
@@ -80,7 +82,9 @@ def answer_above_what_the_peer_once_had(patch: pytest.MonkeyPatch) -> None:
 
     def asked(self: Hearing, link: int, session: Session, message: Pull) -> None:
         base, holdings = remembered.get(session.peer.name, {}), self._holdings
-        self._tell(Asked(link, message.id, base, above(holdings.heads, session.heads), holdings.ring.since(base)))
+        heads = above(holdings.heads, session.heads)
+        stamps = [self._stamp_of(origin, head) for origin, head in heads.items()]
+        self._tell(Asked(link, message.id, base, heads, stamps, holdings.ring.since(base)))
 
     patch.setattr(Hearing, "take", take)
     patch.setattr(Hearing, "_asked", asked)
@@ -159,7 +163,18 @@ def wait_for_an_origin_that_died(patch: pytest.MonkeyPatch) -> None:
 
 @ablation("R10 fence")
 def go_on_after_a_rollback(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Hearing, "_is_fenced", lambda self, session, seq: False)
+    patch.setattr(Hearing, "_is_fenced", lambda self, session, head, stamp: False)
+
+
+@ablation("R10 shown")
+def take_what_was_committed_for_what_was_shown(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Hearing, "_is_fenced", lambda self, session, head, stamp: head > self._own_head)
+
+
+@ablation("R10 stamps")
+def take_a_number_for_a_commit(patch: pytest.MonkeyPatch) -> None:
+    may_be_known = Shown.may_be_known
+    patch.setattr(Shown, "may_be_known", lambda self, head, stamp: may_be_known(self, head, b""))
 
 
 @ablation("R11 digest")

@@ -56,7 +56,13 @@ class SimEngine:
         ledger = self._node.ledger
         self.copies = Copies(ledger.id)
         identity = Identity(name=self._node.title, ledger=ledger.id, origin=origin)
-        holdings = Holdings(ledger.heads, floor=self._node.floor(), buckets=ledger.buckets, ring_rows_max=RING_ROWS)
+        holdings = Holdings(
+            ledger.heads,
+            stamps=ledger.stamps,
+            floor=self._node.floor(),
+            buckets=ledger.buckets,
+            ring_rows_max=RING_ROWS,
+        )
         self.replica = Replica(identity, [KEY], holdings, copies=self.copies)
 
     def forget_the_last(self) -> None:

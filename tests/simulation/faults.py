@@ -8,7 +8,7 @@ from collections.abc import Callable, Container
 from typing import TYPE_CHECKING
 
 from tests.simulation.cluster import SimCluster
-from tests.simulation.node import SimNode
+from tests.simulation.node import SimNode, Snapshot
 from tests.simulation.storage import WAL, Drive
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class Faults:
         self.cluster, self.life = cluster, life
         self.world, self.network, self.nodes = cluster.world, cluster.network, cluster.nodes
         self.backups: dict[str, Drive] = {}
-        self.snapshots: dict[str, tuple[Drive, bytes]] = {}
+        self.snapshots: dict[str, Snapshot] = {}
         self.lost_at: float | None = None
         self.all: tuple[tuple[float, Callable[[], None]], ...] = (
             (3.0, self.crash),
@@ -218,7 +218,7 @@ class Faults:
         node = self.world.random.choice(self.nodes)
         self.backups[node.name] = node.drive.copy()
         if node.is_up:
-            self.snapshots[node.name] = node.drive.copy(), node.origin
+            self.snapshots[node.name] = node.snapshot()
 
     def old_backup_put_back(self) -> None:
         if (node := self._one_to_lose("old backup put back", self.backups)) is not None:
@@ -245,11 +245,8 @@ class Faults:
     def snapshot_put_back(self) -> None:
         """The whole machine, memory and disk, is put back to what it was: the same run goes on from there (R10)."""
         if (node := self._one_to_lose("snapshot put back", self.snapshots, spares_first=True)) is not None:
-            drive, origin = self.snapshots[node.name]
-            node.crash()
-            node.drive = drive.copy()
             self.lost_at = self.world.now
-            node.start(origin)
+            node.put_back(self.snapshots[node.name])
 
     def lost_reset(self) -> None:
         if (node := self._one_to_lose("reset lost with its disk")) is not None:

@@ -146,7 +146,8 @@ class SimLinks:
             self._world.seen["header or erasure sent behind a scan"] += len(asked.late)
             self._send_rows(asked, asked.late)
             self._node.replica.holdings.end_scan(asked)
-        self._say(asked.link, self._node.engine.wire.End(asked.id, asked.heads))
+        stamps = [asked.stamps] if hasattr(asked, "stamps") else []
+        self._say(asked.link, self._node.engine.wire.End(asked.id, asked.heads, *stamps))
 
     def _scan(self, asked: Asked, after: Cursor) -> None:
         """The writer thread reads a page; the loop sends it later, when it has heard of the commits before it."""

@@ -5,7 +5,8 @@ here too: a process that ended is started again, and a ledger that cannot be ope
 """
 
 from collections.abc import Callable, Hashable
-from typing import Any
+from copy import deepcopy
+from typing import Any, NamedTuple
 
 import apsw
 
@@ -13,6 +14,7 @@ from cluster.core.items import VISITOR_LENGTH, erasure_key
 from cluster.core.press import Wish
 from cluster.core.replica import Replica
 from cluster.core.rows import Key, Row
+from cluster.core.shown import Shown
 from cluster.core.sums import ItemSums
 from cluster.ledger import Ledger
 from cluster.surface import StartError
@@ -23,6 +25,14 @@ from tests.simulation.storage import Drive, PowerCutError, Storage
 from tests.simulation.world import World
 
 DIGEST_S = 3.0
+
+
+class Snapshot(NamedTuple):
+    """Of a machine; nodes of the first version do not know what they have shown."""
+
+    drive: Drive
+    origin: bytes
+    shown: Shown | None
 
 
 class SimNode:
@@ -72,15 +82,27 @@ class SimNode:
 
     # -- operator and fate
 
-    def start(self, origin: bytes | None = None) -> None:
-        """Start on what the drive holds, as a new origin (R1) unless a test says which."""
+    def snapshot(self) -> Snapshot:
+        """Its disk, and what its memory says of its own run."""
+        return Snapshot(self.drive.copy(), self.origin, deepcopy(vars(self.replica).get("shown")))
+
+    def put_back(self, snapshot: Snapshot) -> None:
+        """The whole machine goes on from there; only its connections are gone."""
+        self.crash()
+        self.drive = snapshot.drive.copy()
+        self.start(snapshot)
+
+    def start(self, memory: Snapshot | None = None) -> None:
+        """Start on what the drive holds, as a new origin (R1) unless the memory was put back too."""
         if not self._open_ledger():
             return
         self.run += 1
         self.is_up, self.is_frozen = True, False
         self._held_back = []
         self.links.begin()
-        self.engine.begin(origin or self.world.random.randbytes(16))
+        self.engine.begin(memory.origin if memory else self.world.random.randbytes(16))
+        if memory and memory.shown is not None:
+            vars(self.replica.shown).update(vars(deepcopy(memory.shown)))
         self._every(lambda: 0.5, self.links.tick)
         self._every(lambda: self.world.between(1.0, 2.0), self.links.look)
         if self.has_digests:

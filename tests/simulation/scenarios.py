@@ -93,15 +93,18 @@ def assert_equal_after(cluster: SimCluster, seconds: float = 30.0) -> None:
 def roll_back_and_cut_off(cluster: SimCluster, node: SimNode, *, is_same_run: bool) -> None:
     """Its drive is what it was three presses ago, and nobody can tell it. The same run: its memory too."""
     Presser(cluster).press_and_wait(node)
-    drive, origin = node.drive.copy(), node.origin
+    snapshot = node.snapshot()
     for _ in range(3):
         Presser(cluster).press_and_wait(node)
-    node.crash()
-    node.drive = drive
     for peer in cluster.nodes:
         if peer is not node:
             cluster.cut_off(node, peer)
-    node.start(origin if is_same_run else None)
+    if is_same_run:
+        node.put_back(snapshot)
+    else:
+        node.crash()
+        node.drive = snapshot.drive
+        node.start()
 
 
 @scenario("R1 origin")

@@ -66,6 +66,60 @@ def a_snapshot_is_put_back_and_its_presses_are_lost_with_the_disk() -> None:
     promise(b.n(*presser.key) >= presser.acknowledged, "lost: an acknowledged press")
 
 
+@scenario("R10 shown")
+def a_snapshot_is_put_back_and_commits_past_what_its_peers_know() -> None:
+    cluster = linked_cluster(3)
+    a, b, _ = cluster.nodes
+    roll_back_and_cut_off(cluster, a, is_same_run=True)
+    pressers = press_five(cluster, a)
+    cluster.heal()
+    lose_its_disk_when_acknowledged(cluster, a, pressers, held_by=b)
+
+
+@scenario("R10 stamps")
+def a_snapshot_is_put_back_and_shows_its_commits_to_a_node_that_never_knew_the_others() -> None:
+    cluster = new_cluster(seed=7, nodes=4)
+    a, b, c, d = cluster.nodes
+    for node in (a, b, c):
+        node.start()
+    cluster.run_until_linked([a, b, c])
+    roll_back_and_cut_off(cluster, a, is_same_run=True)
+    cluster.heal()
+    for known in (b, c):
+        cluster.cut_off(known, a)
+        cluster.cut_off(known, d)
+    d.start()
+    cluster.run_until_linked([a, d])
+    d.freeze()
+    pressers = press_five(cluster, a)
+    d.crash()
+    d.wipe()
+    cluster.heal()
+    lose_its_disk_when_acknowledged(cluster, a, pressers, held_by=b)
+
+
+def press_five(cluster: SimCluster, node: SimNode) -> list[Presser]:
+    """Each in a commit and a push of its own."""
+    pressers = [Presser(cluster) for _ in range(5)]
+    for presser in pressers:
+        presser.press_and_commit(node)
+        cluster.world.run_for(0.02)
+    return pressers
+
+
+def lose_its_disk_when_acknowledged(
+    cluster: SimCluster, node: SimNode, pressers: list[Presser], held_by: SimNode
+) -> None:
+    """What was acknowledged must be elsewhere in that moment."""
+    cluster.world.run_until(lambda: all(presser.acknowledged for presser in pressers), within_s=8.0)
+    if node.is_up:
+        node.crash()
+    node.wipe()
+    cluster.world.run_for(1.0)
+    for presser in pressers:
+        promise(held_by.n(*presser.key) >= presser.acknowledged, "lost: an acknowledged press")
+
+
 @scenario("R11 digest")
 def a_row_outlives_its_origin_on_one_node() -> None:
     """b has a's second row, but not its first, and c has neither; nobody can raise the head, so nobody asks."""

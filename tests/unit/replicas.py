@@ -49,7 +49,7 @@ class Side:
         """A run with what the table holds."""
         identity = Identity(name=self.origin[:1].decode(), ledger=self.ledger, origin=self.origin)
         heads = self.table.heads
-        holdings = Holdings(heads, floor=heads, buckets=self.table.buckets)
+        holdings = Holdings(heads, stamps=self.table.stamps, floor=heads, buckets=self.table.buckets)
         self.replica = Replica(identity, [KEY], holdings, copies=Copies(self.ledger))
 
     def press(self, n: int, *, item: str = HOME, who: int = 1) -> Changes:
@@ -98,7 +98,7 @@ class Side:
         rows = asked.rows
         if rows is None:
             rows = [row for row in self.table.rows.values() if row.seq > asked.base.get(row.origin, 0)]
-        for message in (Rows(asked.id, pack(rows)), End(asked.id, asked.heads)):
+        for message in (Rows(asked.id, pack(rows)), End(asked.id, asked.heads, asked.stamps)):
             self.out.setdefault(asked.link, []).append(Send(asked.link, encode(message)))
 
     def receive(self, link: int, message: Message | bytes) -> None:

@@ -59,6 +59,7 @@ class Table:
         self.rows: dict[Key, Row] = {}
         self.items: dict[str, ItemSums] = {}
         self.heads: dict[bytes, int] = {}
+        self.stamps: dict[bytes, bytes] = {}
         self.erased: set[bytes] = set()
         self.buckets = [0] * BUCKETS
 
@@ -72,6 +73,7 @@ class Table:
         changes = merge(held, offers, self.heads, origin=self.origin, allowances=allowances or {})
         self.rows.update(changes.rows)
         self.heads.update(changes.heads)
+        self.stamps.update(changes.stamps)
         self.erased |= changes.erased
         self.note_sums(changes)
         return changes

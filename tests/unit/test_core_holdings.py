@@ -10,11 +10,11 @@ from tests.unit.tables import HERE, HOME, THERE, Table, erasure, header, press, 
 
 
 def holdings(table: Table) -> Holdings:
-    return Holdings(table.heads, floor=table.heads, buckets=table.buckets)
+    return Holdings(table.heads, stamps={}, floor=table.heads, buckets=table.buckets)
 
 
 def scan(number: int = 1) -> Asked:
-    return Asked(1, number, {}, {}, None)
+    return Asked(1, number, {}, {}, [], None)
 
 
 def test_heads_buckets_and_ring_are_those_of_the_commit() -> None:

@@ -98,6 +98,17 @@ def test_the_highest_seq_held_of_an_origin_never_falls(reopen: Open) -> None:
     assert reopen().seqs == {THERE: 9}
 
 
+def test_the_stamps_of_heads_are_kept_with_them(reopen: Open) -> None:
+    ledger = reopen()
+    ledger.commit([Range(THERE, 0, 5, [], stamp=b"pushed.."), press(1)], HERE, {})
+    ledger.commit([Adoption({}, {ELSEWHERE: 3, THERE: 4}, {ELSEWHERE: b"adopted.", THERE: b"an older"})], HERE, {})
+    kept = {THERE: b"pushed..", ELSEWHERE: b"adopted.", HERE: b""}
+    assert {**ledger.stamps, HERE: b""} == kept
+    assert reopen().stamps == kept
+    reopen().commit([Range(THERE, 5, 6, []), Page([row(1, seq=9)])], HERE, {})
+    assert reopen().stamps == kept | {THERE: b""}
+
+
 def test_adopted_heads_are_kept(reopen: Open) -> None:
     reopen().commit([Adoption({}, {THERE: 5, ELSEWHERE: 7})], HERE, {})
     assert reopen().heads == {THERE: 5, ELSEWHERE: 7}

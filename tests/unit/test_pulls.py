@@ -26,7 +26,7 @@ class Answerer:
 
     def __init__(self, batches: Batches, ledger: Ledger) -> None:
         self.batches, self.ledger = batches, ledger
-        self.holdings = Holdings(ledger.heads, floor=ledger.heads, buckets=ledger.buckets)
+        self.holdings = Holdings(ledger.heads, stamps={}, floor=ledger.heads, buckets=ledger.buckets)
         self.peer = TakingPeer()
 
     async def commit(self, *offers: Offer) -> Changes:
@@ -35,7 +35,7 @@ class Answerer:
         return changes
 
     async def answer(self, rows: list[Row] | None, base: dict[bytes, int] | None = None) -> None:
-        asked = Asked(1, 5, base or {}, {THERE: 9}, rows)
+        asked = Asked(1, 5, base or {}, {THERE: 9}, [b"stamp"], rows)
         if rows is None:
             self.holdings.scans.append(asked)
         await answer_pull(asked, self.peer, self.batches, self.ledger, self.holdings)  # type: ignore[arg-type]
@@ -54,14 +54,14 @@ async def test_an_answer_from_the_ring_is_cut_into_pages_and_ends_with_the_heads
     rows = rows_above(1500, THERE)
     await answerer.answer(rows)
     assert answerer.peer.pages() == [rows[:1000], rows[1000:]]
-    assert answerer.peer.heard[-1] == End(5, {THERE: 9})
+    assert answerer.peer.heard[-1] == End(5, {THERE: 9}, [b"stamp"])
 
 
 async def test_a_scan_shows_every_page_also_an_empty_one(answerer: Answerer) -> None:
     await answerer.batches.run(lambda: commit_rows(answerer.ledger, rows_above(SCAN_ROWS + 5, THERE)))
     await answerer.answer(None, {THERE: SCAN_ROWS})
     assert [len(page) for page in answerer.peer.pages()] == [0, 5]
-    assert answerer.peer.heard[-1] == End(5, {THERE: 9})
+    assert answerer.peer.heard[-1] == End(5, {THERE: 9}, [b"stamp"])
     assert answerer.holdings.scans == []
 
 

@@ -31,7 +31,7 @@ class Answerer:
         self._run = batches.run
         batches.run = self._note  # type: ignore[method-assign]
         self.replies = Replies(batches, self.tasks)
-        self.replies.begin(ledger, Holdings({}, floor={}, buckets=ledger.buckets))
+        self.replies.begin(ledger, Holdings({}, stamps={}, floor={}, buckets=ledger.buckets))
 
     def _note(self, job: Callable[[], object]) -> object:
         self.queued += 1

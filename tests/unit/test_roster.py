@@ -41,7 +41,9 @@ def roster() -> Roster:
 
 def nobody_linked() -> Replica:
     identity = Identity(name="a", ledger=b"A" * 16, origin=b"a" * 16)
-    return Replica(identity, SETTINGS.keys, Holdings({}, floor={}, buckets=[0] * BUCKETS), copies=Copies(b"A" * 16))
+    return Replica(
+        identity, SETTINGS.keys, Holdings({}, stamps={}, floor={}, buckets=[0] * BUCKETS), copies=Copies(b"A" * 16)
+    )
 
 
 def statuses(
