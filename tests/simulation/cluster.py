@@ -8,6 +8,7 @@ assert_exact         every tally is what its presser pressed, every count and di
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from itertools import count
 from types import TracebackType
 from typing import Self
 
@@ -53,12 +54,10 @@ class SimCluster:
         self.world = World(seed)
         self.network = Network(self.world)
         self.storage = Storage(f"simulation-{id(self)}", self.world.random)
-        self.nodes = [
-            SimNode(self.world, self.network, self.storage, f"node{number}") for number in range(1, nodes + 1)
-        ]
-        for node in self.nodes:
-            node.has_digests = has_digests
-            node.peers = [peer for peer in self.nodes if peer is not node]
+        self.nodes: list[SimNode] = []
+        self._names = count(1)
+        for _ in range(nodes):
+            self.add_node().has_digests = has_digests
         self.visitors = [Visitor(self.world, self.nodes, tabs=2) for _ in range(visitors)]
         self.resets: dict[str, int] = defaultdict(int)
 
@@ -72,6 +71,22 @@ class SimCluster:
             if node.is_up:
                 node.ledger.close()
         self.storage.unregister()
+
+    def add_node(self) -> SimNode:
+        """One more, that knows all others and they it."""
+        node = SimNode(self.world, self.network, self.storage, f"node{next(self._names)}")
+        for peer in self.nodes:
+            peer.peers.append(node)
+            node.peers.append(peer)
+        self.nodes.append(node)
+        return node
+
+    def remove_node(self, node: SimNode) -> None:
+        """It leaves for good, with its disk."""
+        node.leave()
+        self.nodes.remove(node)
+        for peer in self.nodes:
+            peer.peers.remove(node)
 
     def start(self) -> None:
         for node in self.nodes:
@@ -259,7 +274,12 @@ class SimCluster:
     def assert_no_repairs(self) -> None:
         """A digest found no row that a head had claimed; but for disks that changed what they held."""
         seen = self.world.seen
-        disks_changed = ("flipped bits", "flipped bits of the WAL", "snapshot put back")
+        disks_changed = (
+            "flipped bits",
+            "flipped bits of the WAL",
+            "flipped bits while it runs",
+            "snapshot put back",
+        )
         if not any(seen[f"fault: {fault}"] for fault in disks_changed):
             repairs = seen["row repaired that a head had claimed"]
             promise(repairs == 0, f"{repairs} rows were claimed by a head and not held")

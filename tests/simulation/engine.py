@@ -44,7 +44,7 @@ class SimEngine:
 
     def __init__(self, node: "SimNode") -> None:
         self._node, self._world = node, node.world
-        self.wanted_copies = 1
+        self.wanted_copies = node.copies
         self.is_read_only = False
         self.replica: Replica
         self.copies: Copies
@@ -76,7 +76,8 @@ class SimEngine:
         """Killed: of a commit under way nothing is known."""
         if self._under_way and self._world.chance(0.5):
             try:
-                self._node.ledger.commit(self._offers(), self.origin, {})
+                offers = self._offers()
+                self._node.ledger.commit(offers, self.origin, self._node.allowances(offers))
                 self._world.seen["committed, then killed before anyone was told"] += 1
             except (LedgerError, PowerCutError):
                 self._world.seen["killed in a commit that failed"] += 1
@@ -112,7 +113,10 @@ class SimEngine:
         """The writer thread's COMMIT; the loop hears of it later, or never."""
         taken, self._under_way = self._under_way, []
         offers = [offer for offer, _, _ in taken]
-        self.with_ledger(lambda: self._told(taken, self._node.ledger.commit(offers, self.origin, {})), taken)
+        allowances = self._node.allowances(offers)
+        self.with_ledger(
+            lambda: self._told(taken, self._node.ledger.commit(offers, self.origin, allowances)), taken
+        )
 
     def _told(self, taken: Sequence[Entry], changes: Changes) -> None:
         self._node.later(self._world.between(0.0, 0.005), lambda: self._committed(taken, changes))
@@ -164,6 +168,7 @@ class SimEngine:
     def _committed(self, taken: Sequence[Entry], changes: Changes) -> None:
         self._is_committing = False
         self._take(changes)
+        self._node.spend(changes.spent)
         outcomes = iter(changes.outcomes)
         for offer, reply, owner in taken:
             if self.is_wish(offer):

@@ -1,21 +1,23 @@
 """What may happen to a simulated cluster: network, disk, process, visitor and operator faults, drawn by weight.
 
-One copy is promised (`LIKE_ACK_COPIES` 1), so one ledger at a time may lose what it had, in whatever way, and the
-next only when all that was acknowledged is on two ledgers again (`may_lose_a_ledger`).
+As many ledgers may lose what they had at a time, in whatever way, as copies are promised (`LIKE_ACK_COPIES`); the
+next ones only when all that was acknowledged has its copies again (`may_lose_a_ledger`).
 """
 
 from collections.abc import Callable, Container
 from typing import TYPE_CHECKING
 
 from tests.simulation.cluster import SimCluster
+from tests.simulation.network_faults import NetworkFaults
 from tests.simulation.node import SimNode, Snapshot
-from tests.simulation.storage import WAL, Drive
+from tests.simulation.storage import MAIN, WAL, Drive
 
 if TYPE_CHECKING:
     from tests.simulation.life import Life
 
 STRIKES_PER_S = 0.8
 APART_S = 10.0
+NODES_MAX = 9
 
 
 class Faults:
@@ -23,25 +25,27 @@ class Faults:
 
     def __init__(self, cluster: SimCluster, life: "Life") -> None:
         self.cluster, self.life = cluster, life
-        self.world, self.network, self.nodes = cluster.world, cluster.network, cluster.nodes
+        self.world, self.nodes = cluster.world, cluster.nodes
         self.backups: dict[str, Drive] = {}
         self.snapshots: dict[str, Snapshot] = {}
-        self.lost_at: float | None = None
+        self.losses: list[float] = []
+        network = NetworkFaults(cluster)
         self.all: tuple[tuple[float, Callable[[], None]], ...] = (
             (3.0, self.crash),
             (1.5, self.power_cut),
             (1.5, self.power_cut_in_a_commit),
-            (2.5, self.partition),
-            (2.5, self.one_way_partition),
-            (1.5, self.bridge),
-            (1.0, self.flapping_link),
+            (2.5, network.partition),
+            (2.5, network.one_way_partition),
+            (1.5, network.bridge),
+            (1.0, network.flapping_link),
             (2.0, self.freeze),
-            (2.5, self.broken_link),
+            (2.5, network.broken_link),
             (1.0, self.io_error),
             (1.0, self.full_disk),
             (1.0, self.lying_disk),
             (1.0, self.flipped_bits),
             (1.0, self.flipped_wal),
+            (0.6, self.flipped_while_it_runs),
             (1.5, self.wiped_disk),
             (1.0, self.old_backup_put_back),
             (0.6, self.cloned_disk),
@@ -49,9 +53,19 @@ class Faults:
             (1.0, self.lost_reset),
             (4.0, self.backup),
             (0.5, self.equal_names),
+            (0.5, self.joining_node),
+            (0.5, self.leaving_node),
             (1.5, self.reset),
             (0.6, self.erasure),
             (0.8, self.lost_storage),
+        )
+
+        self._of_two = (
+            network.partition,
+            network.one_way_partition,
+            network.bridge,
+            network.flapping_link,
+            self.equal_names,
         )
 
     def strike_until(self, end: float) -> None:
@@ -60,7 +74,9 @@ class Faults:
 
         def strike() -> None:
             if world.now < end:
-                world.random.choices([fault for _, fault in self.all], weights)[0]()
+                fault = world.random.choices([fault for _, fault in self.all], weights)[0]
+                if len(self.nodes) > 1 or fault not in self._of_two:
+                    fault()
                 world.after(world.random.expovariate(STRIKES_PER_S), strike)
 
         world.after(2.0, strike)
@@ -100,52 +116,10 @@ class Faults:
             self._note("freeze")
             run = node.run
             node.freeze()
-            self.world.after(self.world.between(0.2, 8.0), lambda: node.thaw() if node.run == run else None)
-
-    # -- the network
-
-    def partition(self) -> None:
-        a, b = self.world.random.sample(self.nodes, 2)
-        self._cut_for_a_while([(a, b), (b, a)], "partition")
-
-    def one_way_partition(self) -> None:
-        a, b = self.world.random.sample(self.nodes, 2)
-        self._cut_for_a_while([(a, b)], "one-way partition")
-
-    def bridge(self) -> None:
-        """Two halves that only one node can talk to."""
-        nodes = self.world.random.sample(self.nodes, len(self.nodes))
-        half = (len(nodes) - 1) // 2
-        left, right = nodes[1 : 1 + half], nodes[1 + half :]
-        pairs = [(a, b) for a in left for b in right] + [(b, a) for a in left for b in right]
-        if pairs:
-            self._cut_for_a_while(pairs, "bridge")
-
-    def flapping_link(self) -> None:
-        a, b = self.world.random.sample(self.nodes, 2)
-        self._note("flapping link")
-        for number in range(6):
-            self.world.after(0.8 * number, lambda: self._cut_for([(a, b), (b, a)], 0.4))
-
-    def _cut_for_a_while(self, pairs: list[tuple[SimNode, SimNode]], fault: str) -> None:
-        self._note(fault)
-        self._cut_for(pairs, self.world.between(0.3, 9.0))
-
-    def _cut_for(self, pairs: list[tuple[SimNode, SimNode]], seconds: float) -> None:
-        for a, b in pairs:
-            self.network.cut(a.name, b.name)
-
-        def heal() -> None:
-            for a, b in pairs:
-                self.network.heal_direction(a.name, b.name)
-
-        self.world.after(seconds, heal)
-
-    def broken_link(self) -> None:
-        node = self.world.random.choice(self.nodes)
-        if node.is_up and node.links.pipes:
-            self._note("broken link")
-            node.links.break_link(self.world.random.choice(sorted(node.links.pipes)))
+            self.world.after(
+                self.world.between(0.2, self.world.random.choice([8.0, 8.0, 30.0])),
+                lambda: node.thaw() if node.run == run else None,
+            )
 
     # -- drives that keep what they have
 
@@ -180,6 +154,7 @@ class Faults:
         if node is None or (spares_first and node.make_first is not None) or not self.may_lose_a_ledger():
             return None
         self._note(fault)
+        self.losses.append(self.world.now)
         return node
 
     def lying_disk(self) -> None:
@@ -187,7 +162,7 @@ class Faults:
         if (node := self._one_to_lose("lying disk")) is not None:
             drive, run = node.drive, node.run
             drive.lies = True
-            self.lost_at = self.world.now + 3.0
+            self.losses[-1] += 3.0
 
             def go() -> None:
                 drive.lies = False
@@ -203,7 +178,12 @@ class Faults:
             node.stop()
             for _ in range(flips):
                 node.drive.flip_a_bit()
-            self._lost(node)
+            node.start_later()
+
+    def flipped_while_it_runs(self) -> None:
+        """The round, a read or a commit comes upon it."""
+        if (node := self._one_to_lose("flipped bits while it runs", spares_first=True)) is not None:
+            node.drive.flip_a_bit(self.world.random.choice([MAIN, WAL]))
 
     def flipped_wal(self) -> None:
         """What was committed behind the flipped bit is gone, and what was checkpointed meanwhile is not."""
@@ -226,7 +206,7 @@ class Faults:
 
     def cloned_disk(self) -> None:
         """A node goes on with a copy of another one's ledger: two have the same id."""
-        if len(self.nodes) > 2 and (node := self._one_to_lose("cloned disk")) is not None:
+        if self._has_ledgers_to_spare() and (node := self._one_to_lose("cloned disk")) is not None:
             other = self.world.random.choice([each for each in self.nodes if each is not node])
             if other.make_first is None:
                 node.make_first = None  # the first version refuses what a newer one has written
@@ -236,43 +216,67 @@ class Faults:
         """Stop the node, let it lose something, and start it again."""
         node.crash()
         do()
-        self._lost(node)
-
-    def _lost(self, node: SimNode) -> None:
-        self.lost_at = self.world.now
         node.start_later()
 
     def snapshot_put_back(self) -> None:
         """The whole machine, memory and disk, is put back to what it was: the same run goes on from there (R10)."""
         if (node := self._one_to_lose("snapshot put back", self.snapshots, spares_first=True)) is not None:
-            self.lost_at = self.world.now
             node.put_back(self.snapshots[node.name])
 
     def lost_reset(self) -> None:
         if (node := self._one_to_lose("reset lost with its disk")) is not None:
-            self.lost_at = self.world.now
             self.cluster.lose_a_reset(self.life.random_item(), node)
 
-    def may_lose_a_ledger(self) -> bool:
-        """Whether all that was acknowledged is on two ledgers by now.
+    @property
+    def is_calm(self) -> bool:
+        """Whether no confirmation that was under way when the last ledger went can still be taken in."""
+        return not self.losses or self.world.now - self.losses[-1] > APART_S
 
-        A confirmation that was under way when the last one went may still be taken in for a while, so this waits
-        until no node is frozen and 10 s have passed.
-        """
-        if self.lost_at is None:
-            return True
-        if self.world.now - self.lost_at < APART_S or any(node.is_frozen for node in self.nodes):
+    def may_lose_a_ledger(self) -> bool:
+        """Whether there is a copy for it: all that was acknowledged has them, or some of them are not gone yet."""
+        copies = self.life.copies
+        if any(node.is_frozen for node in self.nodes):
             return False
+        if not self.is_calm:
+            return len(self.losses) < copies
+        if copies == 0 or not self._is_copied(copies + 1):
+            return False
+        self.losses = []
+        return True
+
+    def _is_copied(self, ledgers: int) -> bool:
+        """Whether all that was acknowledged is on so many ledgers by now."""
         up = [node for node in self.nodes if node.is_up]
-        return all(
-            len({node.ledger.id for node in up if node.holds(key, gen, n)}) >= 2
-            for visitor in self.cluster.visitors
-            for key, entry in visitor.all_entries()
-            for gen, n in entry.acknowledged_in.items()
-        ) and all(
-            len({node.ledger.id for node in up if node.gen(item) >= gen}) >= 2
-            for item, gen in self.cluster.resets.items()
+        return not self.losses or (
+            all(
+                len({node.ledger.id for node in up if node.holds(key, gen, n)}) >= ledgers
+                for visitor in self.cluster.visitors
+                for key, entry in visitor.all_entries()
+                for gen, n in entry.acknowledged_in.items()
+            )
+            and all(
+                len({node.ledger.id for node in up if node.gen(item) >= gen}) >= ledgers
+                for item, gen in self.cluster.resets.items()
+            )
         )
+
+    def _has_ledgers_to_spare(self) -> bool:
+        """Whether with one less there are enough for all copies."""
+        return len({node.ledger.id for node in self.nodes if node.is_up}) > self.life.copies + 1
+
+    # -- the cluster itself
+
+    def joining_node(self) -> None:
+        if len(self.nodes) < NODES_MAX:
+            self._note("joining node")
+            node = self.cluster.add_node()
+            self.life.settle_in(node)
+            node.start()
+
+    def leaving_node(self) -> None:
+        """It is stopped for good, and its disk is gone with it."""
+        if self._has_ledgers_to_spare() and (node := self._one_to_lose("leaving node")) is not None:
+            self.cluster.remove_node(node)
 
     # -- people
 

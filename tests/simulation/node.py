@@ -4,12 +4,13 @@ Its process comes and goes here, and what happens in it by the clock. What a sup
 here too: a process that ended is started again, and a ledger that cannot be opened any more is moved away.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from copy import deepcopy
 from typing import Any, NamedTuple
 
 import apsw
 
+from app.budget import PressBudget
 from cluster.core.items import VISITOR_LENGTH, erasure_key
 from cluster.core.press import Wish
 from cluster.core.replica import Replica
@@ -42,12 +43,15 @@ class SimNode:
         self.world, self.network, self.storage, self.name = world, network, storage, name
         self.title = name
         self.clock_s = world.between(0.0, 1e6)  # every machine's monotonic clock began at another time
+        self.copies = 1
         self.links = SimLinks(self)
         self.engine = SimEngine(self)
         self.make_first: Callable[[SimNode], tuple[Any, SimEngine]] | None = None
         self.peers: list[SimNode] = []
         self.ledger: Ledger
         self.has_digests = True
+        self.budget = PressBudget(0, 0, lambda: self.now)
+        self.has_left = False
         self.run = 0
         self.is_up = False
         self.is_frozen = False
@@ -80,6 +84,19 @@ class SimNode:
         """What `Engine.press`, `reset` and `erase` do; the reply gets the outcome and the copies, once or twice."""
         self.engine.wish(wish, reply, owner)
 
+    def limit(self, rate: float, burst: int) -> None:
+        """So many presses a second, and at once, for every visitor on this node."""
+        self.budget = PressBudget(rate, burst, lambda: self.now)
+
+    def allowances(self, offers: Iterable[object]) -> dict[bytes, int]:
+        """What each visitor may still press, as in `cluster.batches`."""
+        visitors = {offer.actor[:VISITOR_LENGTH] for offer in offers if type(offer).__name__ == "Press"}  # type: ignore[attr-defined]
+        return {visitor: self.budget.allowance(visitor) for visitor in visitors}
+
+    def spend(self, spent: Mapping[bytes, int]) -> None:
+        for visitor, presses in spent.items():
+            self.budget.spend(visitor, presses)
+
     # -- operator and fate
 
     def snapshot(self) -> Snapshot:
@@ -94,7 +111,7 @@ class SimNode:
 
     def start(self, memory: Snapshot | None = None) -> None:
         """Start on what the drive holds, as a new origin (R1) unless the memory was put back too."""
-        if not self._open_ledger():
+        if self.has_left or not self._open_ledger():
             return
         self.run += 1
         self.is_up, self.is_frozen = True, False
@@ -155,6 +172,11 @@ class SimNode:
         self.ledger.close()
         self.drive.let_go()
         self.end()
+
+    def leave(self) -> None:
+        """SIGTERM, and its machine is given away."""
+        self.stop()
+        self.has_left = True
 
     def cut_power(self) -> None:
         """The machine is off: what was not synced may be gone."""

@@ -115,12 +115,14 @@ class Drive:
             file.sync()
 
     def flip_a_bit(self, name: str = MAIN) -> None:
-        """In the part of this file that was written."""
+        """In the part of this file that is on the drive."""
         file = self.files.get(name)
         if file is not None and file.kept:
             place = self.random.randrange(len(file.kept))
-            file.kept[place] ^= 1 << self.random.randrange(8)
-            file.seen[:] = file.kept
+            bit = 1 << self.random.randrange(8)
+            file.kept[place] ^= bit
+            if place < len(file.seen):
+                file.seen[place] ^= bit
 
     def on_change(self, file: File, size: int) -> None:
         """Before every write (with the file's size after it) and every sync."""
