@@ -105,7 +105,7 @@ class Ledger:
         """Merge these offers in one transaction; what it changed, after COMMIT. Raises LedgerError."""
         with self._translated(), self._transaction():
             ids, rows, sums = self._table.held(keys_of(offers))
-            held = Held(rows, sums, self.erased)
+            held = Held(rows, sums, self.erased, self.stamps.get(origin, b""))
             changes = merge(held, offers, self.heads, origin=origin, allowances=allowances)
             self._table.write(changes, ids)
             if changes.has_stale:

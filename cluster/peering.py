@@ -82,6 +82,7 @@ class Peering:
         )
         self.replies = Replies(batches, tasks)
         self._refusal = ""
+        self._has_met = False
         self._dialled: dict[int, bytes] = {}
         self._said: dict[str, float] = {}
         self._flush_timer: asyncio.TimerHandle | None = None
@@ -140,8 +141,8 @@ class Peering:
 
     @property
     def knows_others(self) -> bool:
-        """Whether another node is configured, learned or linked."""
-        return self._membership.knows_others or self.has_links
+        """Whether another node is configured or learned, or was ever linked: to be alone now makes no copies."""
+        return self._membership.knows_others or self._has_met
 
     def is_answered(self, within_s: float) -> bool:
         """Whether a peer has just opened a link, or moved on with an answer that we wait for."""
@@ -236,6 +237,7 @@ class Peering:
             self._dialled[event.link] = event.peer.origin
         if event.is_duplicate:
             return
+        self._has_met = True
         self._roster.opened(event.link, event.peer, address, self._loop.time())
         log.info("link.opened", peer=event.peer.name, origin=event.peer.origin.hex(), address=address)
         self.replica.tell_peers(self._roster.addresses())

@@ -2,8 +2,7 @@
 
 1. Rows and the end of a pull's answer count only while their question is open on their link (R5).
 2. A pull's base is what the peer announced on this link before it.
-3. Whoever knows a commit of our own origin that we have not shown, or another one in its place, knows a future of
-   ours that was taken from us (R10).
+3. Whoever knows a commit of our own origin that is not ours knows a future of ours that was taken from us (R10).
 
 Used by `cluster.core.replica`, which owns the links.
 """
@@ -16,7 +15,7 @@ from cluster.core.holdings import Holdings
 from cluster.core.offers import Adoption, Page, Range, Repair
 from cluster.core.rows import Row
 from cluster.core.sessions import Session
-from cluster.core.shown import Shown
+from cluster.core.stamps import Stamps, Verdict
 from cluster.core.wire import (
     Compare,
     Digest,
@@ -39,10 +38,10 @@ class Hearing:
     """Takes messages for one origin. `tell` is called with each event that follows."""
 
     def __init__(
-        self, origin: bytes, holdings: Holdings, shown: Shown, copies: Copies, tell: Callable[[Event], None]
+        self, origin: bytes, holdings: Holdings, stamps: Stamps, copies: Copies, tell: Callable[[Event], None]
     ) -> None:
         self._origin = origin
-        self._holdings, self._shown = holdings, shown
+        self._holdings, self._stamps = holdings, stamps
         self._copies = copies
         self._tell = tell
         self._has_ended = False
@@ -54,8 +53,7 @@ class Hearing:
         if isinstance(message, Have):
             self._have(session, message)
         elif isinstance(message, Push):
-            rows = self._unfenced(session, unpack(message.block))
-            self._tell(Offered(Range(message.origin, message.start, message.to, rows, link, message.stamp)))
+            self._push(link, session, message)
         elif isinstance(message, Pull):
             self._asked(link, session, message)
         elif isinstance(message, Rows):
@@ -71,9 +69,19 @@ class Hearing:
 
     def _have(self, session: Session, message: Have) -> None:
         # A confirmation of what another run of ours has written must not be taken for one of this run's.
-        if not self._is_fenced(session, message.heads.get(self._origin, 0), message.stamp):
+        verdict = self._judged(session, message.heads.get(self._origin, 0), message.stamp)
+        if verdict == "too_old":
+            del message.heads[self._origin]
+        if verdict != "another":
             session.heads.update(message.heads)
             self._settle()
+
+    def _push(self, link: int, session: Session, message: Push) -> None:
+        if message.origin == self._origin:  # of a clone of ours, at best
+            self._judged(session, message.to, message.stamp)
+        else:
+            rows = self._unfenced(session, unpack(message.block))
+            self._tell(Offered(Range(message.origin, message.start, message.to, rows, link, message.stamp)))
 
     def _settle(self) -> None:
         """Tell which answers have their copies by now (R9)."""
@@ -83,14 +91,11 @@ class Hearing:
     def _asked(self, link: int, session: Session, message: Pull) -> None:
         holdings, base = self._holdings, dict(session.heads)
         heads = next(iter(parts(above(holdings.heads, base))), {})
-        stamps = [self._stamp_of(origin, head) for origin, head in heads.items()]
+        stamps = [holdings.stamps.get(origin, b"") for origin in heads]
         asked = Asked(link, message.id, base, heads, stamps, holdings.ring.since(base))
         if asked.rows is None:
             holdings.scans.append(asked)
         self._tell(asked)
-
-    def _stamp_of(self, origin: bytes, head: int) -> bytes:
-        return self._shown.show(head) if origin == self._origin else self._holdings.stamps.get(origin, b"")
 
     def _page(self, link: int, session: Session, message: Rows, now: float) -> None:
         if session.pull is not None and session.pull.id == message.id:
@@ -101,7 +106,8 @@ class Hearing:
     def _end(self, session: Session, message: End) -> None:
         if session.pull is not None and session.pull.id == message.id:
             stamps = dict(zip(message.heads, message.stamps, strict=False))
-            if not self._is_fenced(session, message.heads.get(self._origin, 0), stamps.get(self._origin, b"")):
+            own = message.heads.get(self._origin, 0), stamps.get(self._origin, b"")
+            if self._judged(session, *own) != "another":
                 self._tell(Offered(Adoption(session.pull.asked, message.heads, stamps)))
             session.pull = None
 
@@ -128,12 +134,12 @@ class Hearing:
             self._fence(session, highest)
         return rows
 
-    def _is_fenced(self, session: Session, head: int, stamp: bytes) -> bool:
-        """Whether the peer's head of this run is of another one; then this one is told that it must end."""
-        is_fenced = not self._shown.may_be_known(head, stamp)
-        if is_fenced:
+    def _judged(self, session: Session, head: int, stamp: bytes) -> Verdict:
+        """Whose this head of our origin is. If it is another run's, ours is told that it must end."""
+        verdict = self._stamps.judge(head, stamp)
+        if verdict == "another":
             self._fence(session, head)
-        return is_fenced
+        return verdict
 
     def _fence(self, session: Session, seq: int) -> None:
         self._has_ended = True  # what the peer confirms next may be of either run

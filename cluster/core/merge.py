@@ -13,7 +13,8 @@ the `Changes`, commits, and only then hands them to the loop (R3). Nothing here 
 5. A press that changes nothing rests on the row that makes it so; if that row lies above the head of its origin,
    no peer may ever confirm it, so it is offered again as an own row (R9).
 6. A row of an erased visitor is refused, whoever offers it; the generation that it belongs to is not (R12).
-7. `ItemSums` and buckets are changed with the rows: count, number of rows, and the sum of their hashes (R11).
+7. A commit with own rows gets a stamp, a raised head the one that came with it (R10).
+8. `ItemSums` and buckets are changed with the rows: count, number of rows, and the sum of their hashes (R11).
 """
 
 from collections.abc import Iterable, Mapping
@@ -33,6 +34,7 @@ from cluster.core.offers import (
 )
 from cluster.core.press import Erasure, Press, Reset
 from cluster.core.rows import Key, Row, fault_of
+from cluster.core.stamps import stamp_after
 from cluster.core.sums import ItemSums, bucket_of, replaced
 
 # The own rows of a batch must fit into one push (R4), so there is room for so many headers beside its wishes.
@@ -57,6 +59,7 @@ def merge(
         merging.apply(offer)
     merging.write_missing_headers()
     merging.sum_buckets()
+    merging.stamp()
     return merging.changes
 
 
@@ -229,6 +232,10 @@ class _Merging:
         missing = [item for item in sorted(self.raised) if item and self.row((item, b"")) is None]
         for item in missing[:HEADERS_MAX]:
             self.write_own(item, b"", self.sums(item).gen, 0, b"")
+
+    def stamp(self) -> None:
+        if self.changes.own:
+            self.changes.stamps[self.origin] = stamp_after(self.held.stamp, self.changes.own.values())
 
     def sum_buckets(self) -> None:
         buckets = self.changes.buckets

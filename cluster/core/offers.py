@@ -54,12 +54,13 @@ Offer = Wish | Range | Page | Repair | Adoption
 class Held(msgspec.Struct, frozen=True):
     """What the table holds under the keys and items that a batch touches; absent ones are missing.
 
-    `erased` are the erasure keys of all erased visitors.
+    `erased` are the erasure keys of all erased visitors, `stamp` is that of this run's last commit (R10).
     """
 
     rows: Mapping[Key, Row]
     items: Mapping[str, ItemSums]
     erased: Collection[bytes] = frozenset()
+    stamp: bytes = b""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -77,7 +78,7 @@ class Changes(msgspec.Struct):
     """What a transaction changed: written as a whole, and only then told to anyone.
 
     `rows` now stand in the table, `removed` are gone from it (R12). `buckets` says by how much each digest bucket
-    changed. `stamps` are of raised heads of other runs (R10). `own` are this run's rows, to be pushed, also those
+    changed. `stamps` are those of the raised heads (R10). `own` are this run's rows, to be pushed, also those
     that the table did not keep. `erased` are erasure keys, and `has_stale` says that rows now stand in the table
     that count no more, so they wait to be removed. `gaps` and `bad_rows` name the links whose ranges began above
     our head, or held rows out of bounds. `repairs` counts rows that a digest found and our heads had claimed (R11):

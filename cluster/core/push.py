@@ -7,7 +7,6 @@
 
 from cluster.core.offers import Changes
 from cluster.core.rows import Key, Row
-from cluster.core.shown import Shown
 from cluster.core.wire import PAGE_ROWS, Push, pack
 
 
@@ -18,6 +17,7 @@ class Unpushed:
         self._origin = origin
         self._start = head
         self._to = head
+        self._stamp = b""
         self._rows: dict[Key, Row] = {}
 
     def __bool__(self) -> bool:
@@ -32,11 +32,12 @@ class Unpushed:
         for key, row in changes.own.items():
             self._rows.pop(key, None)
             self._rows[key] = row
-        self._to = max(self._to, changes.heads.get(self._origin, 0))
+        if self._origin in changes.heads:
+            self._to, self._stamp = changes.heads[self._origin], changes.stamps[self._origin]
 
-    def take(self, shown: Shown) -> Push:
+    def take(self) -> Push:
         """The range of all that waits; nothing waits any more."""
-        push = Push(self._origin, self._start, self._to, pack(self._rows.values()), shown.show(self._to))
+        push = Push(self._origin, self._start, self._to, pack(self._rows.values()), self._stamp)
         self.leave_out()
         return push
 

@@ -27,7 +27,7 @@ from cluster.core.link import Identity, Link, LinkError
 from cluster.core.offers import Changes
 from cluster.core.push import Unpushed
 from cluster.core.sessions import OpenPull, Session, duplicate
-from cluster.core.shown import Shown
+from cluster.core.stamps import Stamps
 from cluster.core.wire import Have, MalformedError, Message, Peers, Pull, Status, encode, parts
 
 JOIN_S: Final = 0.010
@@ -46,8 +46,8 @@ class Replica:
         self.sessions: dict[int, Session] = {}
         self.status = Status("starting", 0)
         self._keys = keys
-        self.shown = Shown(holdings.heads.get(identity.origin, 0))
-        self._hearing = Hearing(identity.origin, holdings, self.shown, copies, self._tell)
+        self.stamps = Stamps(holdings.heads.get(identity.origin, 0))
+        self._hearing = Hearing(identity.origin, holdings, self.stamps, copies, self._tell)
         self._last_pull = 0
         self._behind = Behind()
         self._shunned: dict[bytes, float] = {}  # ledgers of peers that sent bad rows, and until when (R13)
@@ -143,7 +143,8 @@ class Replica:
         if not self._unpushed.has_room(changes):
             self._send_push(now)
         if changes.own:
-            self.shown.committed(changes)
+            origin = self.identity.origin
+            self.stamps.add(changes.heads[origin], changes.stamps[origin])
             self._unpushed.join(changes)
         for link in changes.gaps & self.open_sessions().keys():
             self.pull(link, now)
@@ -237,7 +238,7 @@ class Replica:
     def _send_push(self, now: float) -> None:
         self._joined_at = now
         if sessions := self.open_sessions():
-            data = encode(self._unpushed.take(self.shown))
+            data = encode(self._unpushed.take())
             self.events.extend(Send(link, data, may_drop=True) for link in sessions)
         else:
             self._unpushed.leave_out()

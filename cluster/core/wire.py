@@ -18,7 +18,7 @@ import msgspec
 
 from cluster.core.items import SEQ_MAX
 from cluster.core.rows import ORIGIN_LENGTH, Row
-from cluster.core.shown import STAMP_LENGTH
+from cluster.core.stamps import STAMP_LENGTH
 
 PROTOCOL_MIN: Final = 1
 PROTOCOL_MAX: Final = 1

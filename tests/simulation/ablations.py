@@ -17,7 +17,7 @@ from cluster.core.press import Press, Reset
 from cluster.core.replica import Replica
 from cluster.core.rows import Key, Row
 from cluster.core.sessions import Session
-from cluster.core.shown import Shown
+from cluster.core.stamps import Stamps
 from cluster.core.sums import ItemSums
 from cluster.core.wire import End, Pull, above
 from cluster.ledger_table import Table
@@ -83,7 +83,7 @@ def answer_above_what_the_peer_once_had(patch: pytest.MonkeyPatch) -> None:
     def asked(self: Hearing, link: int, session: Session, message: Pull) -> None:
         base, holdings = remembered.get(session.peer.name, {}), self._holdings
         heads = above(holdings.heads, session.heads)
-        stamps = [self._stamp_of(origin, head) for origin, head in heads.items()]
+        stamps = [holdings.stamps.get(origin, b"") for origin in heads]
         self._tell(Asked(link, message.id, base, heads, stamps, holdings.ring.since(base)))
 
     patch.setattr(Hearing, "take", take)
@@ -163,18 +163,28 @@ def wait_for_an_origin_that_died(patch: pytest.MonkeyPatch) -> None:
 
 @ablation("R10 fence")
 def go_on_after_a_rollback(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Hearing, "_is_fenced", lambda self, session, head, stamp: False)
-
-
-@ablation("R10 shown")
-def take_what_was_committed_for_what_was_shown(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Hearing, "_is_fenced", lambda self, session, head, stamp: head > self._own_head)
+    patch.setattr(Hearing, "_judged", lambda self, session, head, stamp: "own")
 
 
 @ablation("R10 stamps")
 def take_a_number_for_a_commit(patch: pytest.MonkeyPatch) -> None:
-    may_be_known = Shown.may_be_known
-    patch.setattr(Shown, "may_be_known", lambda self, head, stamp: may_be_known(self, head, b""))
+    def judged(self: Any, session: Session, head: int, stamp: bytes) -> str:
+        if head > self._own_head:
+            self._fence(session, head)
+        return "another" if head > self._own_head else "own"
+
+    patch.setattr(Hearing, "_judged", judged)
+
+
+@ablation("R10 old heads")
+def believe_an_old_head(patch: pytest.MonkeyPatch) -> None:
+    judge = Stamps.judge
+
+    def believe(self: Stamps, head: int, stamp: bytes) -> str:
+        verdict = judge(self, head, stamp)
+        return "own" if verdict == "too_old" else verdict
+
+    patch.setattr(Stamps, "judge", believe)
 
 
 @ablation("R11 digest")

@@ -16,6 +16,7 @@ from cluster.core.items import VISITOR_LENGTH, counted, erasure_key
 from cluster.core.press import Reset
 from cluster.core.rows import Key, Row
 from cluster.core.sums import BUCKETS, bucket_of, shifted, sums_of
+from tests.simulation.links import FENCED_FOR_NOTHING
 from tests.simulation.network import Network
 from tests.simulation.node import SimNode
 from tests.simulation.storage import Storage
@@ -284,6 +285,9 @@ class SimCluster:
             repairs = seen["row repaired that a head had claimed"]
             promise(repairs == 0, f"{repairs} rows were claimed by a head and not held")
 
+    def assert_no_false_fence(self) -> None:
+        promise(not self.world.seen[FENCED_FOR_NOTHING], "the node failed: fenced, and was never put back")
+
     def assert_all_is_well(self) -> None:
         """Every question, after the faults have ended."""
         self.assert_no_stall()
@@ -291,3 +295,4 @@ class SimCluster:
         self.assert_nothing_lost()
         self.assert_exact()
         self.assert_no_repairs()
+        self.assert_no_false_fence()

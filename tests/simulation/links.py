@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from tests.simulation.node import SimNode
 
 
+FENCED_FOR_NOTHING = "fenced, and was never put back"
+
+
 class SimLinks:
     """The pipes of one node's run, by link number."""
 
@@ -116,6 +119,8 @@ class SimLinks:
         event.owed.reply(event.owed.outcome, event.copies)
 
     def _on_fenced(self, event: Fenced) -> None:
+        if not self._node.is_put_back:
+            self._world.seen[FENCED_FOR_NOTHING] += 1
         self._node.exit("fenced")
 
     def _on_opened(self, event: Opened) -> None:

@@ -15,7 +15,7 @@ from cluster.core.items import VISITOR_LENGTH, erasure_key
 from cluster.core.press import Wish
 from cluster.core.replica import Replica
 from cluster.core.rows import Key, Row
-from cluster.core.shown import Shown
+from cluster.core.stamps import Stamps
 from cluster.core.sums import ItemSums
 from cluster.ledger import Ledger
 from cluster.surface import StartError
@@ -29,11 +29,11 @@ DIGEST_S = 3.0
 
 
 class Snapshot(NamedTuple):
-    """Of a machine; nodes of the first version do not know what they have shown."""
+    """Of a machine; nodes of the first version have no stamps."""
 
     drive: Drive
     origin: bytes
-    shown: Shown | None
+    stamps: Stamps | None
 
 
 class SimNode:
@@ -51,7 +51,7 @@ class SimNode:
         self.ledger: Ledger
         self.has_digests = True
         self.budget = PressBudget(0, 0, lambda: self.now)
-        self.has_left = False
+        self.has_left = self.is_put_back = False
         self.run = 0
         self.is_up = False
         self.is_frozen = False
@@ -101,7 +101,7 @@ class SimNode:
 
     def snapshot(self) -> Snapshot:
         """Its disk, and what its memory says of its own run."""
-        return Snapshot(self.drive.copy(), self.origin, deepcopy(vars(self.replica).get("shown")))
+        return Snapshot(self.drive.copy(), self.origin, deepcopy(vars(self.replica).get("stamps")))
 
     def put_back(self, snapshot: Snapshot) -> None:
         """The whole machine goes on from there; only its connections are gone."""
@@ -118,8 +118,9 @@ class SimNode:
         self._held_back = []
         self.links.begin()
         self.engine.begin(memory.origin if memory else self.world.random.randbytes(16))
-        if memory and memory.shown is not None:
-            vars(self.replica.shown).update(vars(deepcopy(memory.shown)))
+        self.is_put_back = memory is not None
+        if memory and memory.stamps is not None:
+            vars(self.replica.stamps).update(vars(deepcopy(memory.stamps)))
         self._every(lambda: 0.5, self.links.tick)
         self._every(lambda: self.world.between(1.0, 2.0), self.links.look)
         if self.has_digests:

@@ -69,6 +69,7 @@ class Table:
             {key: self.rows[key] for key in keys if key in self.rows},
             {item: self.items[item] for item, _ in keys if item in self.items},
             self.erased,
+            self.stamps.get(self.origin, b""),
         )
         changes = merge(held, offers, self.heads, origin=self.origin, allowances=allowances or {})
         self.rows.update(changes.rows)

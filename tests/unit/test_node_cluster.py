@@ -69,6 +69,22 @@ async def test_no_press_waits_for_a_copy_where_there_is_no_other_node(site: Site
     assert await presser.last() == Answer(HOME, 0, 1, 1, copies=0, wanted=0)
 
 
+async def test_who_has_met_another_node_waits_for_a_copy_also_when_it_has_forgotten_its_address(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = await site.start("n1")
+    two = await site.start("n2", site.address("n1"))
+    await linked(one, two)
+    await site.stop("n2")
+    monkeypatch.setattr("cluster.membership.FORGET_AFTER_S", 0.0)
+    await wait_for(lambda: not one._peering._membership.knows_others, 5, "n2 to be forgotten")
+    presser = Presser(one)
+    presser.press(1)
+    await wait_for(lambda: presser.answers, 5, "the first answer")
+    assert (presser.answers[0].copies, presser.answers[0].wanted) == (0, 1)
+    assert not presser.answers[0].is_last
+
+
 async def test_a_press_waits_for_its_copy_until_a_peer_is_back(site: Site) -> None:
     one = await site.start("n1")
     two = await site.start("n2", site.address("n1"))
