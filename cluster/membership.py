@@ -3,7 +3,8 @@
 Naming one node is enough to join: whoever is linked is told of all peers, and dials them.
 
 1. Every known address has one task, which dials, stays while the link stands, and dials again with full jitter:
-   a random delay up to a cap that doubles to 10 s (Brooker, "Exponential Backoff And Jitter", 2015).
+   a random delay up to a cap that doubles to 5 s (Brooker, "Exponential Backoff And Jitter", 2015). With the 3 s
+   of a try that began before a cut was healed, nodes are linked again, and equal, well within 10 s of it.
 2. An address that leads back to this node is not dialled again. One that leads to a node which is linked already
    waits until that link ends.
 3. A learned address that no peer has named and no link has reached for 10 minutes is forgotten; a configured
@@ -23,7 +24,7 @@ from cluster.links import LinkEnd
 log = structlog.get_logger()
 
 BACKOFF_FIRST_S: Final = 0.2
-BACKOFF_MAX_S: Final = 10.0
+BACKOFF_MAX_S: Final = 5.0
 RESOLVE_EVERY_S: Final = 5.0
 FORGET_AFTER_S: Final = 600.0
 LEARNED_MAX: Final = 256

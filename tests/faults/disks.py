@@ -54,6 +54,7 @@ async def _failing(lab: Lab, fault: str, *, is_killed: bool = False) -> str:
         await node.kill()
     await lab.press_for(lab.form.pick(2, 20))
     disk.heal()
+    lab.healed()
     assert disk.injected, "nothing failed"
     how = await back_in_service(lab, node)
     return f"{disk.injected} calls failed, {lab.supervisor.restarts[node.name] - restarts} restarts, then {how}"
@@ -89,6 +90,7 @@ async def _power_cut(lab: Lab, *, is_torn: bool) -> str:
                 shutil.copytree(image, node.data_dir)
             disk.heal()
             node.start()
+            lab.healed()
         shutil.rmtree(image)
         ways.append(await back_in_service(lab, node))
     assert lies, "no fsync lied"
@@ -143,6 +145,7 @@ async def full_disk(lab: Lab) -> str:
     await wait_for(lambda: lab.state(node, "read_only"), 20, f"{node.name} to be read-only")
     await lab.press_for(lab.form.pick(1, 30))
     _ballast(node).unlink()
+    lab.healed()
     await wait_for(lambda: lab.state(node, "ready"), 10, f"{node.name} to be ready again")
     return "read-only while it was full, then ready by itself"
 

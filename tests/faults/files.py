@@ -10,7 +10,7 @@ from typing import Final
 from tests.faults.disks import FAILED
 from tests.faults.lab import Lab
 from tests.faults.row import Fault
-from tests.faults.spoiling import back_in_service
+from tests.faults.spoiling import back_in_service, operated
 from tests.support.node import Node
 
 WAL: Final = "ledger.db-wal"
@@ -41,9 +41,11 @@ async def _spoil(lab: Lab, name: str, change: Callable[[Lab, Path], str], *, is_
             what = change(lab, node.data_dir / name)
             lab.load.history.mark(f"{node.name}: {what}")
             node.start()
+            lab.healed()
         ways[await back_in_service(lab, node)] += 1
-        await lab.load.wait_for_presses(50, 10)
-        await lab.audit(SPOILT_S)
+        async with operated(lab, node):
+            await lab.load.wait_for_presses(50, 10)
+            await lab.audit(SPOILT_S)
         await _new_disk(lab, node)
         lab.load.resume()
     return f"{lab.form.bits} cases: " + ", ".join(f"{count} {way}" for way, count in sorted(ways.items()))
@@ -71,18 +73,24 @@ def _flip(lab: Lab, path: Path) -> str:
 
 
 async def _new_disk(lab: Lab, node: Node) -> None:
+    await _swap_disk(lab, node)
+    await lab.wait_until_whole()
+
+
+async def _swap_disk(lab: Lab, node: Node) -> None:
     with lab.supervisor.released(node):
         if node.is_running:
             await node.kill()
         node.wipe()
         node.start()
-    await lab.wait_until_whole()
 
 
 async def wipe(lab: Lab) -> str:
     nodes = lab.form.pick(lab.nodes[:1], lab.nodes * 3)
     for node in nodes:
-        await _new_disk(lab, node)
+        await _swap_disk(lab, node)
+        lab.healed()
+        await lab.wait_until_whole()
     return f"{len(nodes)} disks lost, one after the other"
 
 
@@ -101,6 +109,7 @@ async def restore_backup(lab: Lab) -> str:
             node.wipe()
             shutil.move(backup, node.data_dir)
             node.start()
+            lab.healed()
         await lab.wait_until_whole()
     return f"{rounds} backups put back, each {lab.form.pick(1000, 10_000):,} presses old"
 

@@ -54,6 +54,7 @@ class Lab:
     wires: AsyncExitStack
     presses: Presses
     findings: list[Finding]
+    _healed_at: float | None
 
     def __init__(self, folder: Path, form: Form) -> None:
         self.folder = folder
@@ -106,7 +107,7 @@ class Lab:
         began_at = time.monotonic()
         # Each row by itself, so that one that is run alone makes the same choices.
         self.random.seed(f"{self.form.seed} {fault.name}")
-        self.presses, self.findings = Presses(), []
+        self.presses, self.findings, self._healed_at = Presses(), [], None
         lines = {node.name: len(node.log_lines()) for node in self.nodes}
         if fault.prepare is not None:
             await fault.prepare(self)
@@ -129,20 +130,33 @@ class Lab:
     async def audit(self, within_s: float = HEALED_WITHIN_S) -> float:
         """Nobody presses on, and all that was pressed has to be acknowledged and held everywhere within this time.
 
-        What is wrong goes to the findings; how long it took is returned.
+        It counts from the healing, which is now unless the row has said when it was. What is wrong goes to the
+        findings; how long it took is returned.
         """
         self.load.pause()
-        self.load.history.mark(HEALED)
-        healed_at = time.monotonic()
+        if self._healed_at is None:
+            self.healed()
+        healed_at, self._healed_at = self._healed_at, None
+        assert healed_at is not None, "just said"
         await self.load.wait_until_saved(SAVED_WITHIN_S)
-        await self.wait_until_whole(within_s=HEALED_WITHIN_S)
+        await self.wait_until_whole(within_s=within_s)
         tables = await self._equal_tables(healed_at + within_s)
         took_s = time.monotonic() - healed_at
-        counts = {node.name: await self._counts(node) for node in self.nodes}
+        counts = {
+            node.name: await wait_for(partial(self._counts, node), 10, f"{node.name} to tell its counts")
+            for node in self.nodes
+        }
         self.load.history.mark("audited")
         await asyncio.to_thread(self.presses.take, self.load.history.fresh_events())
         self.findings += _findings(self.presses, tables, counts)
+        if took_s > within_s:
+            self.findings.append(Finding("stalled", f"all nodes were equal {took_s:.1f} s after the healing"))
         return took_s
+
+    def healed(self) -> None:
+        """The fault is over: from now on the cluster has its time, also while the row waits for it to recover."""
+        self._healed_at = time.monotonic()
+        self.load.history.mark(HEALED)
 
     async def _offers_all_nodes(self) -> bool:
         """A node that was down is left out by nginx for 2 s: the row's visitors would all be elsewhere."""

@@ -11,4 +11,5 @@ MATRIX: Final[tuple[Fault, ...]] = (
     *files.ROWS,
     *networks.ROWS,
     *surroundings.ROWS,
+    surroundings.PEACE,
 )

@@ -27,6 +27,7 @@ async def _cut_for(lab: Lab, seconds: float, wires: Iterable[tuple[str, str]], *
     cut(lab, wires, is_one_way=is_one_way)
     await lab.press_for(seconds)
     lab.network.heal()
+    lab.healed()
 
 
 async def partition(lab: Lab) -> str:
@@ -86,6 +87,7 @@ async def half_open(lab: Lab) -> str:
             node.start()
             await lab.press_for(lab.form.pick(2.0, 20.0))
             lab.network.heal()
+            lab.healed()
         await lab.load.wait_for_presses(500, 20)
         await lab.wait_until_whole()
     return f"{rounds} deaths that nobody was told of"

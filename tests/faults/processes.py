@@ -52,6 +52,7 @@ async def freeze(lab: Lab) -> str:
         node.freeze()
         await lab.press_for(seconds)
         node.thaw()
+        lab.healed()
         await lab.load.wait_for_presses(100, 10)
     return f"frozen for {', '.join(f'{seconds:g}' for seconds in times)} s"
 

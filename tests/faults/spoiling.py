@@ -5,12 +5,16 @@ it refuses to start with a message that says what to do, and its operator does t
 the node pulls everything from its peers.
 """
 
+import asyncio
 import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 from cluster.ledger_file import REPLACE_IT
 from tests.faults.lab import Lab
 from tests.support.node import Node
+from tests.support.supervisor import LOOK_EVERY_S
 from tests.support.waiting import wait_for
 
 BACK_WITHIN_S: Final = 30.0
@@ -38,6 +42,25 @@ async def back_in_service(lab: Lab, node: Node) -> str:
     if how == SERVED and lab.supervisor.restarts[node.name] > restarts:
         how = RESTARTED
     return how
+
+
+@asynccontextmanager
+async def operated(lab: Lab, node: Node) -> AsyncIterator[None]:
+    """What a node comes upon later makes it end too, and its operator is still there."""
+
+    async def look() -> None:
+        while True:
+            if lab.supervisor.needs_operator(node):
+                _operate(node)
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    looking = asyncio.create_task(look())
+    try:
+        yield
+    finally:
+        looking.cancel()
+        with suppress(asyncio.CancelledError):
+            await looking
 
 
 def _operate(node: Node) -> str:

@@ -11,6 +11,7 @@ from tests.support.node import Node
 from tests.support.waiting import wait_for
 
 YEAR_DAYS: Final = 365
+PEACE_S: Final = 70.0
 
 
 async def _days_off(lab: Lab, node: Node) -> int:
@@ -56,6 +57,23 @@ async def kill_nginx(lab: Lab) -> str:
     return f"{rounds} kills"
 
 
+async def rest(lab: Lab) -> str:
+    """A difference is looked into when two digests in a row, 30 s apart, have shown it."""
+    await lab.press_for(PEACE_S)
+    lab.load.pause()
+    await lab.press_for(PEACE_S)
+    differing = [(await lab.figures(node))["like_buckets_differing"] for node in lab.nodes]
+    assert not any(differing), f"digests differ in {differing} buckets"
+    return f"{2 * PEACE_S:g} s, the second half without a press; no bucket differs"
+
+
+PEACE: Final = Fault(
+    "peace",
+    "nothing, after all of the above",
+    "no digest finds anything that a head had claimed",
+    rest,
+    is_long_only=True,
+)
 ROWS: Final = (
     Fault(
         "clock-jump",
