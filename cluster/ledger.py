@@ -70,6 +70,7 @@ class Ledger:
         """Read what a start needs, after a whole check if the disk has changed anything."""
         try:
             self._begin()
+            self._table.check_names()
             is_suspect = bool(self._table.meta("suspect"))
         except SpoiltError:
             is_suspect = True  # the check says what is spoilt

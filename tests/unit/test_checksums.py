@@ -162,8 +162,11 @@ def test_every_bit_of_an_items_name_and_place_is_noticed(ledger: Ledger) -> None
     assert_each_is_noticed(ledger, ("items", "bucket"), list(flips(one_row(ledger, "items", "bucket")[0])))
 
 
-def test_a_bucket_that_differs_from_the_indexs_is_noticed_by_a_round(reopen: Open, tmp_path: Path) -> None:
-    """The index finds the item as before, and the wrong bucket stands in its row alone."""
+def test_a_bucket_that_differs_from_the_indexs_is_noticed_by_a_round(
+    reopen: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The index finds the item as before, and the wrong bucket stands in its row alone: a start would see it."""
+    monkeypatch.setattr(Table, "check_names", lambda self: None)
     ledger = reopen()
     ledger.commit([press(5)], HERE, {})
     page_size = ledger._db.pragma("page_size")

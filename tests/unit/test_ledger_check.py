@@ -1,6 +1,8 @@
 """What the disk has changed is never handed on: the next start checks the whole ledger (R13)."""
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import apsw
 import pytest
@@ -9,7 +11,8 @@ from structlog.testing import capture_logs
 from cluster.core.offers import Adoption, Page, Range
 from cluster.core.press import Erasure, Reset
 from cluster.core.sums import ItemSums
-from cluster.ledger import Ledger, LedgerError
+from cluster.ledger import Ledger, LedgerError, open_ledger
+from cluster.ledger_file import FILE_NAME
 from cluster.ledger_table import Table
 from cluster.surface import StartError
 from tests.unit.ledgers import (
@@ -73,6 +76,27 @@ def origins_of_new_headers(ledger: Ledger) -> set[object]:
 
 def quarantine(ledger: Ledger) -> list[tuple[object, ...]]:
     return sql(ledger, "SELECT item, actor, n, fault FROM quarantine")
+
+
+# -- names
+
+
+@pytest.mark.parametrize("item", [HOME, POST])
+def test_no_flipped_bit_of_a_name_makes_it_look_as_if_it_was_never_pressed(item: str, tmp_path: Path) -> None:
+    """The table and its index have a copy each, and a start cannot wait for the round."""
+    ledger = open_ledger(tmp_path)
+    ledger.commit([press(5, item=HOME), press(1, item=POST)], HERE, {})
+    ledger.close()
+    path = tmp_path / FILE_NAME
+    sound = path.read_bytes()
+    places = [match.start() + len(item) - 1 for match in re.finditer(re.escape(item.encode()), sound)]
+    assert len(places) >= 2
+    for place in places:
+        spoilt = bytearray(sound)
+        spoilt[place] ^= 1
+        path.write_bytes(spoilt)
+        with pytest.raises(StartError, match=r"not found by its name|missing from index"):
+            open_ledger(tmp_path).close()
 
 
 # -- rows
