@@ -20,6 +20,7 @@ from typing import Final
 
 import apsw
 
+from cluster.checksums import UNSUITABLE
 from cluster.core.merge import merge
 from cluster.core.offers import Changes, Held, Offer, keys_of
 from cluster.core.press import ItemState, Tally
@@ -241,7 +242,7 @@ class Ledger:
         except apsw.Error as error:
             self._end = f"{self._file.name}: {error}. Check the disk"
             raise LedgerError(self._end) from error
-        except SpoiltError as error:
+        except (SpoiltError, *UNSUITABLE) as error:
             self._end = f"{self._file.name}: {error}. The next start checks the whole ledger; check the disk"
             self._mark_suspect()
             raise LedgerError(self._end) from error

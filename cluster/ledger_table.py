@@ -157,10 +157,15 @@ class Table:
 
     def buckets(self) -> list[int]:
         """The digest of every bucket."""
-        found = [digest for (digest,) in self.db.execute("SELECT digest FROM buckets ORDER BY id")]
-        if len(found) != BUCKETS or any(not isinstance(each, bytes) for each in found):
-            raise SpoiltError("the digests of the buckets are none")
-        return [int.from_bytes(each, "big") for each in found]
+        found = list(self.db.execute("SELECT id, digest FROM buckets ORDER BY id"))
+        if [bucket for bucket, _ in found] != list(range(BUCKETS)):
+            raise SpoiltError("the buckets are not those that there are")
+        return [self._bucket(digest) for _, digest in found]
+
+    def _bucket(self, digest: object) -> int:
+        if not isinstance(digest, bytes) or len(digest) != DIGEST_LENGTH:
+            raise SpoiltError("the digest of a bucket is none")
+        return int.from_bytes(digest, "big")
 
     def check_names(self) -> None:
         """Every item is found by its name: one that is not would be shown as 0, as if it was never pressed.
@@ -227,7 +232,7 @@ class Table:
     def _write_buckets(self, changed: Mapping[int, int]) -> None:
         for bucket, by in changed.items():
             digest = self.db.execute("SELECT digest FROM buckets WHERE id = ?", (bucket,)).get
-            now = shifted(int.from_bytes(digest, "big"), by)
+            now = shifted(self._bucket(digest), by)
             self.db.execute(
                 "UPDATE buckets SET digest = ? WHERE id = ?", (now.to_bytes(DIGEST_LENGTH, "big"), bucket)
             )

@@ -1,5 +1,6 @@
 """What no check can mend is refused at the start, with what to do, and not checked for ever (R13)."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,10 +9,12 @@ import pytest
 
 from cluster.checksums import KEY_NAMES
 from cluster.core.offers import Page
+from cluster.ledger import open_ledger
+from cluster.ledger_file import FILE_NAME
 from cluster.surface import StartError
 from tests.unit.ledgers import Open, change_behind_its_back
 from tests.unit.replicas import rows_above
-from tests.unit.tables import HERE, THERE, press
+from tests.unit.tables import HERE, HOME, POST, THERE, press
 
 
 def change_pages(path: Path, name: str, change: Callable[[bytes], bytes]) -> None:
@@ -82,3 +85,21 @@ def test_what_no_check_can_mend_is_refused_and_not_checked_for_ever(
     for _ in range(2):
         with pytest.raises(StartError, match="move it and the -wal beside it away"):
             reopen()
+
+
+@pytest.mark.parametrize("item", [HOME, POST])
+def test_no_flipped_bit_of_a_name_makes_it_look_as_if_it_was_never_pressed(item: str, tmp_path: Path) -> None:
+    """The table and its index have a copy each, and a start cannot wait for the round."""
+    ledger = open_ledger(tmp_path)
+    ledger.commit([press(5, item=HOME), press(1, item=POST)], HERE, {})
+    ledger.close()
+    path = tmp_path / FILE_NAME
+    sound = path.read_bytes()
+    places = [match.start() + len(item) - 1 for match in re.finditer(re.escape(item.encode()), sound)]
+    assert len(places) >= 2
+    for place in places:
+        spoilt = bytearray(sound)
+        spoilt[place] ^= 1
+        path.write_bytes(spoilt)
+        with pytest.raises(StartError, match=r"not found by its name|missing from index"):
+            open_ledger(tmp_path).close()
