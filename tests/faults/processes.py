@@ -2,13 +2,14 @@
 
 import asyncio
 import resource
+import signal
 from functools import partial
 from typing import Final
 
 from tests.faults.lab import Lab
 from tests.faults.row import Fault
 from tests.support.browser import Browser, ConnectionEndedError
-from tests.support.node import Node
+from tests.support.node import STALLS, Node
 from tests.support.process import REPOSITORY, address_space_bytes, open_descriptors
 from tests.support.versions import FIRST, unpack
 from tests.support.waiting import wait_for
@@ -55,6 +56,31 @@ async def freeze(lab: Lab) -> str:
         lab.healed()
         await lab.load.wait_for_presses(100, 10)
     return f"frozen for {', '.join(f'{seconds:g}' for seconds in times)} s"
+
+
+async def may_stall(lab: Lab) -> None:
+    """A signal will stall its loop; the watchdog is the node's own."""
+    node = lab.nodes[0]
+    node.settings |= {"PYTHONPATH": str(STALLS), "STALL": "blocking_call"}
+    await restart(lab, node)
+
+
+async def stalls_no_more(lab: Lab) -> None:
+    node = lab.nodes[0]
+    for name in ("PYTHONPATH", "STALL"):
+        del node.settings[name]
+    await restart(lab, node)
+
+
+async def stall(lab: Lab) -> str:
+    node, rounds = lab.nodes[0], lab.form.pick(1, 3)
+    for _ in range(rounds):
+        restarts = lab.supervisor.restarts[node.name]
+        node.send_signal(signal.SIGUSR1)
+        await wait_for(lambda before=restarts: lab.supervisor.restarts[node.name] > before, 20, "the watchdog")  # type: ignore[misc]
+        lab.healed()
+        await lab.wait_until_whole()
+    return f"{rounds} times, ended by its watchdog after 10 s and restarted"
 
 
 async def restart_in_turn(lab: Lab) -> str:
@@ -155,6 +181,15 @@ ROWS: Final = (
         "SIGSTOP to a node, SIGCONT later",
         "its visitors leave it within 10 s; it catches up",
         freeze,
+    ),
+    Fault(
+        "stalled-loop",
+        "the event loop of a node is in a call that never returns",
+        "its visitors leave it within 10 s; the watchdog ends it with its stack in the log, and it is restarted",
+        stall,
+        trouble=("loop.stalled", "Traceback"),
+        prepare=may_stall,
+        restore=stalls_no_more,
     ),
     Fault(
         "rolling-restart",

@@ -10,11 +10,10 @@ import pytest
 
 from tests.support.cluster import Cluster
 from tests.support.nginx import Nginx
-from tests.support.node import Node
+from tests.support.node import STALLS, Node
 from tests.support.visitor import Visitor
 from tests.support.waiting import wait_for
 
-STALLS: Final = Path(__file__).with_name("stalls")
 # A tenth of the real looks: what the watchdog allows, 10 s, is 1 s here.
 LOOK_S: Final = 0.1
 ALLOWED_S: Final = 10 * LOOK_S

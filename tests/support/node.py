@@ -15,6 +15,8 @@ from tests.support.ports import free_port
 from tests.support.process import REPOSITORY, Process
 from tests.support.waiting import wait_for
 
+# Where Python finds, by itself, what makes a node hang at a signal.
+STALLS: Final = REPOSITORY / "tests" / "support" / "stalls"
 # A node has 10 s from SIGTERM to its end (docs/operations.md).
 STOP_WITHIN_S: Final = 10.0
 READY_WITHIN_S: Final = 20.0
