@@ -13,7 +13,7 @@ in the order in which they were asked for, and their results come back to the lo
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Protocol, TypeVar
 
@@ -70,6 +70,7 @@ class Batches:
         self._loop = asyncio.get_running_loop()
         self._ledger: Ledger | None = None
         self._origin = b""
+        self._live: Callable[[], Collection[bytes]] = tuple
         self._entries: deque[Entry] = deque()
         self._rows = 0
         self._under_way: list[Entry] = []
@@ -82,9 +83,9 @@ class Batches:
         """Run this on the writer thread, after everything that was asked for before."""
         return self._loop.run_in_executor(self._executor, job)
 
-    def open(self, ledger: Ledger, origin: bytes) -> None:
-        """Begin to commit into this ledger, as this origin."""
-        self._ledger, self._origin, self._failure = ledger, origin, None
+    def open(self, ledger: Ledger, origin: bytes, live: Callable[[], Collection[bytes]]) -> None:
+        """Begin to commit into this ledger, as this origin; `live` gives the present runs of linked peers."""
+        self._ledger, self._origin, self._live, self._failure = ledger, origin, live, None
 
     def close(self) -> None:
         """End the thread; nothing may be under way."""
@@ -127,7 +128,8 @@ class Batches:
         self._under_way = self._take()
         offers = [entry.offer for entry in self._under_way]
         ledger, origin, allowances = self._ledger, self._origin, self._allowances(offers)
-        future = self.run(lambda: ledger.commit(offers, origin, allowances))
+        live = self._live()
+        future = self.run(lambda: ledger.commit(offers, origin, allowances, live))
         future.add_done_callback(self._finish)
 
     def _take(self) -> list[Entry]:

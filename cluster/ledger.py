@@ -13,7 +13,7 @@
 Not thread-safe: all calls come from the writer thread (`cluster.batches`), the first and the last ones too.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -103,12 +103,18 @@ class Ledger:
 
     # -- writing
 
-    def commit(self, offers: Sequence[Offer], origin: bytes, allowances: Mapping[bytes, int]) -> Changes:
+    def commit(
+        self,
+        offers: Sequence[Offer],
+        origin: bytes,
+        allowances: Mapping[bytes, int],
+        live: Collection[bytes] = (),
+    ) -> Changes:
         """Merge these offers in one transaction; what it changed, after COMMIT. Raises LedgerError."""
         with self._translated(), self._transaction():
             ids, rows, sums = self._table.held(keys_of(offers))
             held = Held(rows, sums, self.erased, self.stamps.get(origin, b""))
-            changes = merge(held, offers, self.heads, origin=origin, allowances=allowances)
+            changes = merge(held, offers, self.heads, origin=origin, allowances=allowances, live=live)
             self._table.write(changes, ids)
             if changes.has_stale:
                 self.round.want_sweep()

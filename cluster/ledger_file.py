@@ -77,7 +77,8 @@ def unusable(name: str, error: Exception) -> StartError:
     """What the operator is told of a file that SQLite cannot work with."""
     if isinstance(error, apsw.FullError):
         return StartError(f"{name}: {error}. Free space on this disk")
-    if isinstance(error, apsw.CorruptError | apsw.NotADBError | UnicodeError):
+    # Of statements that never change, SQLite complains only where the file is not what was written.
+    if isinstance(error, apsw.CorruptError | apsw.NotADBError | apsw.SQLError | UnicodeError):
         return StartError(f"{name}: {error}. {REPLACE_IT}")
     return StartError(f"{name}: {error}. Check that this node may read and write it, and the disk")
 

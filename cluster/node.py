@@ -121,7 +121,7 @@ class Node:
         holdings = Holdings(heads, stamps=self._ledger.stamps, floor=floor, buckets=buckets)
         replica = Replica(identity, settings.keys, holdings, copies=self._answers.copies)
         self._peering.begin(replica, self._ledger)
-        self._batches.open(self._ledger, identity.origin)
+        self._batches.open(self._ledger, identity.origin, replica.live_origins)
         log.info("origin.begun", node=settings.name, origin=identity.origin.hex(), ledger=self._ledger.id.hex())
 
     async def wait_until_ready(self) -> None:

@@ -10,14 +10,15 @@ the `Changes`, commits, and only then hands them to the loop (R3). Nothing here 
 3. Own rows get the next numbers of this run's origin (R1, R4), inside the transaction.
 4. A head is raised only by a range that begins at or below it (R4) or by a whole pull whose question still holds
    (R5); rows are merged in either case.
-5. A press that changes nothing rests on the row that makes it so; if that row lies above the head of its origin,
-   no peer may ever confirm it, so it is offered again as an own row (R9).
+5. A press that changes nothing rests on the row that makes it so, if that is of this run or of a linked peer's. Of
+   a run that has ended nobody can tell any more which of its rows a head stands for (it may have been put back
+   before it ended), and above its head no peer may ever confirm one: that row is offered again as an own one (R9).
 6. A row of an erased visitor is refused, whoever offers it; the generation that it belongs to is not (R12).
 7. A commit with own rows gets a stamp, a raised head the one that came with it (R10).
 8. `ItemSums` and buckets are changed with the rows: count, number of rows, and the sum of their hashes (R11).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from cluster.core.items import GEN_MAX, VISITOR_LENGTH, erasure_key, kind_of, tally_max
@@ -48,13 +49,15 @@ def merge(
     *,
     origin: bytes,
     allowances: Mapping[bytes, int],
+    live: Collection[bytes],
 ) -> Changes:
     """Apply a batch of offers, in order.
 
     `heads` are all heads after the last commit; `origin` is this run's; `allowances` says how many presses each
-    visitor (first 10 bytes of the actor) may still make, and is unlimited for a visitor that it does not name.
+    visitor (first 10 bytes of the actor) may still make, and is unlimited for a visitor that it does not name;
+    `live` are the present runs of linked peers.
     """
-    merging = _Merging(held, heads, origin, allowances)
+    merging = _Merging(held, heads, origin, allowances, live)
     for offer in offers:
         merging.apply(offer)
     merging.write_missing_headers()
@@ -67,12 +70,18 @@ class _Merging:
     """The working state of one `merge`."""
 
     def __init__(
-        self, held: Held, heads: Mapping[bytes, int], origin: bytes, allowances: Mapping[bytes, int]
+        self,
+        held: Held,
+        heads: Mapping[bytes, int],
+        origin: bytes,
+        allowances: Mapping[bytes, int],
+        live: Collection[bytes],
     ) -> None:
         self.held = held
         self.heads = heads
         self.origin = origin
         self.allowances = allowances
+        self.live = live
         self.changes = Changes()
         self.raised: set[str] = set()
 
@@ -161,7 +170,8 @@ class _Merging:
         return self.write_own(item, actor, 0, 1, b"") if held is None else self.rest_on(held)
 
     def rest_on(self, held: Row) -> Outcome:
-        if held.seq > self.head(held.origin):
+        is_vouched_for = held.origin == self.origin or held.origin in self.live
+        if not is_vouched_for or held.seq > self.head(held.origin):
             return self.write_own(held.item, held.actor, held.gen, held.n, held.ext)
         return Outcome(held.gen, held.n, self.sums(held.item).count, held.origin, held.seq)
 

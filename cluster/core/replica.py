@@ -80,6 +80,10 @@ class Replica:
         """The links whose peers have proven the secret."""
         return {link: session for link, session in self.sessions.items() if session.link.is_open}
 
+    def live_origins(self) -> frozenset[bytes]:
+        """The present runs of the peers that are linked."""
+        return frozenset(session.peer.origin for session in self.open_sessions().values())
+
     def receive(self, link: int, data: bytes, now: float) -> None:
         """Take one frame of this link; of an unknown (closed) link it is ignored."""
         session = self.sessions.get(link)

@@ -43,7 +43,7 @@ async def _spoil(lab: Lab, name: str, change: Callable[[Lab, Path], str], *, is_
             node.start()
             lab.healed()
         ways[await back_in_service(lab, node)] += 1
-        async with operated(lab, node):
+        async with operated(lab, [node]):
             await lab.load.wait_for_presses(50, 10)
             await lab.audit(SPOILT_S)
         await _new_disk(lab, node)

@@ -28,6 +28,7 @@ from tests.faults.form import Form
 from tests.faults.history import HEALED, History
 from tests.faults.load import Load
 from tests.faults.row import HEALED_WITHIN_S, Fault, Seen
+from tests.faults.spoiling import operated
 from tests.faults.tables import table_of
 from tests.support.cluster import Cluster
 from tests.support.echoes import nodes_of_tabs
@@ -116,7 +117,8 @@ class Lab:
             async with Load(self.nginx.address, history, row=fault.name) as self.load:
                 repaired_before = await self._repaired()
                 said = await fault.inject(self)
-                converged_s = await self.audit(fault.equal_within_s)
+                async with operated(self, self.nodes if fault.may_repair else []):
+                    converged_s = await self.audit(fault.equal_within_s)
                 repairs = _difference(repaired_before, await self._repaired())
         self.findings += checker.stranded(self.presses, fault.outage_within_s)
         if fault.restore is not None:

@@ -7,15 +7,17 @@ the node pulls everything from its peers.
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from cluster.ledger_file import REPLACE_IT
-from tests.faults.lab import Lab
 from tests.support.node import Node
 from tests.support.supervisor import LOOK_EVERY_S
 from tests.support.waiting import wait_for
+
+if TYPE_CHECKING:
+    from tests.faults.lab import Lab
 
 BACK_WITHIN_S: Final = 30.0
 # SQLite may name every page that it finds at fault.
@@ -26,7 +28,7 @@ MOVED_AWAY: Final = "refused to start, its folder moved away"
 STARTED_AGAIN: Final = "refused to start, started again"
 
 
-async def back_in_service(lab: Lab, node: Node) -> str:
+async def back_in_service(lab: "Lab", node: Node) -> str:
     """Wait until the node is ready, helping as its operator would; how it came back."""
     restarts, how = lab.supervisor.restarts[node.name], SERVED
 
@@ -45,13 +47,14 @@ async def back_in_service(lab: Lab, node: Node) -> str:
 
 
 @asynccontextmanager
-async def operated(lab: Lab, node: Node) -> AsyncIterator[None]:
+async def operated(lab: "Lab", nodes: Sequence[Node]) -> AsyncIterator[None]:
     """What a node comes upon later makes it end too, and its operator is still there."""
 
     async def look() -> None:
         while True:
-            if lab.supervisor.needs_operator(node):
-                _operate(node)
+            for node in nodes:
+                if lab.supervisor.needs_operator(node):
+                    _operate(node)
             await asyncio.sleep(LOOK_EVERY_S)
 
     looking = asyncio.create_task(look())

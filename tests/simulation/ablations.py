@@ -161,6 +161,16 @@ def wait_for_an_origin_that_died(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Merging, "rest_on", rest_on)
 
 
+@ablation("R9 ended run")
+def rest_on_what_an_ended_run_wrote(patch: pytest.MonkeyPatch) -> None:
+    def rest_on(self: Any, held: Row) -> Outcome:
+        if held.seq > self.head(held.origin):
+            return self.write_own(held.item, held.actor, held.gen, held.n, held.ext)  # type: ignore[no-any-return]
+        return Outcome(held.gen, held.n, self.sums(held.item).count, held.origin, held.seq)
+
+    patch.setattr(Merging, "rest_on", rest_on)
+
+
 @ablation("R10 fence")
 def go_on_after_a_rollback(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Hearing, "_judged", lambda self, session, head, stamp: "own")

@@ -273,9 +273,13 @@ class SimCluster:
         promise(not held, f"not erased: {len(held)} tallies")
 
     def assert_no_repairs(self) -> None:
-        """A digest found no row that a head had claimed; but for disks that changed what they held."""
+        """A digest found no row that a head had claimed; but for disks that changed what they held.
+
+        So does one that lies: of a checkpoint that was never synced, a power cut leaves any pages.
+        """
         seen = self.world.seen
         disks_changed = (
+            "lying disk",
             "flipped bits",
             "flipped bits of the WAL",
             "flipped bits while it runs",

@@ -77,7 +77,7 @@ class SimEngine:
         if self._under_way and self._world.chance(0.5):
             try:
                 offers = self._offers()
-                self._node.ledger.commit(offers, self.origin, self._node.allowances(offers))
+                self._commit_to_disk(offers)
                 self._world.seen["committed, then killed before anyone was told"] += 1
             except (LedgerError, PowerCutError):
                 self._world.seen["killed in a commit that failed"] += 1
@@ -113,10 +113,11 @@ class SimEngine:
         """The writer thread's COMMIT; the loop hears of it later, or never."""
         taken, self._under_way = self._under_way, []
         offers = [offer for offer, _, _ in taken]
+        self.with_ledger(lambda: self._told(taken, self._commit_to_disk(offers)), taken)
+
+    def _commit_to_disk(self, offers: list[Offer]) -> Changes:
         allowances = self._node.allowances(offers)
-        self.with_ledger(
-            lambda: self._told(taken, self._node.ledger.commit(offers, self.origin, allowances)), taken
-        )
+        return self._node.ledger.commit(offers, self.origin, allowances, self.replica.live_origins())
 
     def _told(self, taken: Sequence[Entry], changes: Changes) -> None:
         self._node.later(self._world.between(0.0, 0.005), lambda: self._committed(taken, changes))

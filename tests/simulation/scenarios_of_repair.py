@@ -49,6 +49,22 @@ def an_item_is_reset_while_it_is_scanned_and_the_disk_dies() -> None:
     assert_equal_after(cluster)
 
 
+@scenario("R9 ended run")
+def a_snapshot_is_put_back_and_its_run_ends_before_anybody_can_fence_it() -> None:
+    cluster = linked_cluster(3)
+    a = cluster.nodes[0]
+    roll_back_and_cut_off(cluster, a, is_same_run=True)
+    pressers = press_five(cluster, a)
+    a.crash()
+    a.start()
+    cluster.heal()
+    cluster.run_until_linked()
+    for presser in pressers:
+        presser.press(a)
+    lose_its_disk_when_acknowledged(cluster, a, pressers)
+    promise(all(presser.acknowledged for presser in pressers), "stalled: not acknowledged")
+
+
 @scenario("R10 fence")
 def a_snapshot_is_put_back_and_its_presses_are_lost_with_the_disk() -> None:
     cluster = linked_cluster(3)

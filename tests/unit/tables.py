@@ -4,7 +4,7 @@
 """
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from hypothesis import strategies as st
 
@@ -63,7 +63,9 @@ class Table:
         self.erased: set[bytes] = set()
         self.buckets = [0] * BUCKETS
 
-    def commit(self, *offers: Offer, allowances: Mapping[bytes, int] | None = None) -> Changes:
+    def commit(
+        self, *offers: Offer, allowances: Mapping[bytes, int] | None = None, live: Collection[bytes] = (THERE,)
+    ) -> Changes:
         keys = keys_of(offers)
         held = Held(
             {key: self.rows[key] for key in keys if key in self.rows},
@@ -71,7 +73,7 @@ class Table:
             self.erased,
             self.stamps.get(self.origin, b""),
         )
-        changes = merge(held, offers, self.heads, origin=self.origin, allowances=allowances or {})
+        changes = merge(held, offers, self.heads, origin=self.origin, allowances=allowances or {}, live=live)
         self.rows.update(changes.rows)
         self.heads.update(changes.heads)
         self.stamps.update(changes.stamps)

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from cluster.core.press import Press
 from cluster.core.wire import PAGE_ROWS
 from cluster.ledger import LedgerError
 from tests.support.waiting import wait_for
-from tests.unit.tables import HERE, HOME, Table, actor, press, row, visitor
+from tests.unit.tables import HERE, HOME, THERE, Table, actor, press, row, visitor
 
 
 class HeldLedger:
@@ -25,12 +25,16 @@ class HeldLedger:
         self.batches: list[list[Offer]] = []
         self.origins: list[bytes] = []
         self.allowances: list[dict[bytes, int]] = []
+        self.live: list[Collection[bytes]] = []
         self.failures: list[Exception] = []
         self.threads: set[int] = set()
         self.gate = threading.Event()
         self.gate.set()
 
-    def commit(self, offers: Sequence[Offer], origin: bytes, allowances: Mapping[bytes, int]) -> Changes:
+    def commit(
+        self, offers: Sequence[Offer], origin: bytes, allowances: Mapping[bytes, int], live: Collection[bytes]
+    ) -> Changes:
+        self.live.append(live)
         self.threads.add(threading.get_ident())
         self.batches.append(list(offers))
         self.origins.append(origin)
@@ -90,9 +94,12 @@ async def batches(owner: Owner, ledger: HeldLedger) -> AsyncIterator[Batches]:
     made.close()
 
 
+LIVE = frozenset({THERE})
+
+
 def opened(owner: Owner, ledger: HeldLedger, budget: Budget | None = None) -> Batches:
     made = Batches(owner, budget)
-    made.open(ledger, HERE)  # type: ignore[arg-type]
+    made.open(ledger, HERE, lambda: LIVE)  # type: ignore[arg-type]
     return made
 
 
@@ -190,6 +197,7 @@ async def test_each_commit_is_made_with_what_the_last_one_left_of_the_budget(
     batches.add(Entry(Page([row(1, who=8)])))
     await commits(owner, 2)
     assert ledger.allowances == [{visitor(1): 5}, {visitor(1): 2}]
+    assert ledger.live == [LIVE, LIVE]
     assert ledger.table.rows[HOME, actor(1)].n == 5
     batches.close()
 
@@ -224,7 +232,7 @@ async def test_after_a_failure_nothing_is_begun_until_open(
     await batches.run(lambda: None)
     assert owner.failed[1] == ([late], error)
     assert len(ledger.batches) == 1
-    batches.open(ledger, b"n" * 16)  # type: ignore[arg-type]
+    batches.open(ledger, b"n" * 16, tuple)  # type: ignore[arg-type]
     batches.add(Entry(press(1)))
     await commits(owner, 1)
     assert ledger.origins == [HERE, b"n" * 16]

@@ -234,6 +234,16 @@ def test_a_no_op_on_a_row_above_its_origins_head_is_offered_again_as_our_own() -
     assert table.rows[HOME, actor(1)].origin == THERE, "the larger origin still stands (R6)"
 
 
+def test_a_no_op_on_a_row_of_a_run_that_has_ended_is_offered_again_as_our_own() -> None:
+    """It may have been put back before it ended: a number then stands for two commits, and no peer knows which."""
+    table = Table()
+    table.hear(THERE, 0, 4, row(5, seq=4))
+    changes = table.commit(press(5), live=(ELSEWHERE,))
+    assert (changes.outcomes[0].origin, changes.outcomes[0].seq) == (HERE, 1)
+    assert list(changes.own.values()) == [Row(HOME, actor(1), 0, 5, HERE, 1)]
+    assert (changes.spent, table.count()) == ({}, 5)
+
+
 def test_what_later_versions_append_to_a_row_is_offered_again_with_it() -> None:
     table = Table()
     table.take(Row(HOME, actor(1), 0, 5, THERE, 4, b"\x07"))

@@ -10,11 +10,14 @@ import pytest
 from cluster.checksums import KEY_NAMES
 from cluster.core.offers import Page
 from cluster.ledger import open_ledger
-from cluster.ledger_file import FILE_NAME
+from cluster.ledger_file import FILE_NAME, REPLACE_IT
 from cluster.surface import StartError
 from tests.unit.ledgers import Open, change_behind_its_back
 from tests.unit.replicas import rows_above
 from tests.unit.tables import HERE, HOME, POST, THERE, press
+
+# The last byte of it (sqlite.org/fileformat2.html, 1.3).
+SCHEMA_FORMAT_AT = 47
 
 
 def change_pages(path: Path, name: str, change: Callable[[bytes], bytes]) -> None:
@@ -103,3 +106,21 @@ def test_no_flipped_bit_of_a_name_makes_it_look_as_if_it_was_never_pressed(item:
         path.write_bytes(spoilt)
         with pytest.raises(StartError, match=r"not found by its name|missing from index"):
             open_ledger(tmp_path).close()
+
+
+@pytest.mark.parametrize("bit", range(8))
+def test_no_flipped_bit_of_the_number_of_the_files_format_is_taken_for_a_disk_that_may_not_be_read(
+    bit: int, tmp_path: Path
+) -> None:
+    """SQLite calls it an error in the statement."""
+    open_ledger(tmp_path).close()
+    path = tmp_path / FILE_NAME
+    content = bytearray(path.read_bytes())
+    content[SCHEMA_FORMAT_AT] ^= 1 << bit
+    path.write_bytes(content)
+    try:
+        open_ledger(tmp_path).close()
+    except StartError as error:
+        assert REPLACE_IT in str(error)
+    else:
+        assert content[SCHEMA_FORMAT_AT] < 4, "an older format is read as well"
