@@ -3,7 +3,7 @@
 # make install only the virtual environment in .venv that `make run` makes and uses
 # make test    everything that can be checked here, each layer a run of its own; installs what is missing
 #              SEEDS=5000 more simulated lives · WITHOUT="compose browser" leaves layers out, and says so
-# make faults  the fault matrix in its long form: up to an hour, 1,000,000 presses; writes docs/reliability.md's table
+# make faults  the fault matrix in its long form: 25 minutes, 2,000,000 presses; writes docs/reliability.md's table
 #              (`make test` has the short form). FAULTS_SEED=7 the same random choices again
 # make faults-kills   1,000 rounds of SIGKILL        make faults-bits   200 cases of each spoilt file
 # make simulate  SEEDS=10000 lives of a simulated cluster on all cores, and what they came across

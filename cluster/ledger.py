@@ -145,9 +145,13 @@ class Ledger:
             return int(self._db.pragma("page_count") * self._db.pragma("page_size"))
 
     def begin_backup(self, copy: apsw.Connection) -> apsw.Backup:
-        """A copy into this empty database, to be stepped on the writer thread until it says that it is done."""
-        with self._translated():
-            return copy.backup("main", self._db, "main")
+        """A copy into this empty database, to be stepped on the writer thread until it says that it is done.
+
+        What goes wrong with the copy is the copy's affair. Raises LedgerError, apsw.Error.
+        """
+        if self._end is not None:
+            raise LedgerError(self._end)
+        return copy.backup("main", self._db, "main")
 
     def has_room(self) -> bool:
         """Whether a commit succeeds again after the disk was full."""

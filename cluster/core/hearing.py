@@ -13,7 +13,7 @@ from cluster.core.copies import Copies
 from cluster.core.events import Asked, Compared, Differs, Event, Fenced, Learned, Offered, Settled, Wanted
 from cluster.core.holdings import Holdings
 from cluster.core.offers import Adoption, Page, Range, Repair
-from cluster.core.rows import Row
+from cluster.core.rows import Row, fault_of
 from cluster.core.sessions import Session
 from cluster.core.stamps import Stamps, Verdict
 from cluster.core.wire import (
@@ -92,6 +92,8 @@ class Hearing:
         holdings, base = self._holdings, dict(session.heads)
         heads = next(iter(parts(above(holdings.heads, base))), {})
         stamps = [holdings.stamps.get(origin, b"") for origin in heads]
+        if self._origin in heads:
+            session.given = heads[self._origin], holdings.stamps[self._origin]
         asked = Asked(link, message.id, base, heads, stamps, holdings.ring.since(base))
         if asked.rows is None:
             holdings.scans.append(asked)
@@ -129,14 +131,16 @@ class Hearing:
     # -- R10
 
     def _unfenced(self, session: Session, rows: list[Row]) -> list[Row]:
-        highest = max((row.seq for row in rows if row.origin == self._origin), default=0)
+        own = (row for row in rows if row.origin == self._origin and fault_of(row) is None)
+        highest = max((row.seq for row in own), default=0)
         if highest > self._own_head:
             self._fence(session, highest)
         return rows
 
     def _judged(self, session: Session, head: int, stamp: bytes) -> Verdict:
         """Whose this head of our origin is. If it is another run's, ours is told that it must end."""
-        verdict = self._stamps.judge(head, stamp)
+        # An answer may take longer than its stamp is remembered.
+        verdict = "own" if (head, stamp) == session.given else self._stamps.judge(head, stamp)
         if verdict == "another":
             self._fence(session, head)
         return verdict

@@ -21,7 +21,10 @@ class OpenPull(msgspec.Struct):
 
 
 class Session(msgspec.Struct):
-    """One link: the heads the peer announced on it, those we announced and those we still have to."""
+    """One link: the heads the peer announced on it, those we announced and those we still have to.
+
+    `given` is the own head, with its stamp, of the last answer to a pull of the peer's.
+    """
 
     link: Link
     heads: dict[bytes, int]
@@ -30,6 +33,7 @@ class Session(msgspec.Struct):
     status: Status
     looks: Looks
     pull: OpenPull | None = None
+    given: tuple[int, bytes] = (0, b"")
     bad_rows: int = 0
     bad_since: float = 0.0
 

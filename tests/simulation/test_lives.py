@@ -12,6 +12,9 @@ import pytest
 from tests.simulation.life import Life
 from tests.simulation.run import Report, run
 
+# All lives are one test's fixture.
+pytestmark = pytest.mark.timeout(600)
+
 SEEDS = int(os.environ.get("SEEDS", "200"))
 FIRST_SEED = int(os.environ.get("FIRST_SEED", "0"))
 SOMETIMES = (

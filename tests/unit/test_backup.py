@@ -12,7 +12,8 @@ from cluster import backup
 from cluster.ledger import open_ledger
 from cluster.surface import BackupError
 from tests.unit.engines import Presser, Site, engines
-from tests.unit.tables import HOME
+from tests.unit.ledgers import in_memory
+from tests.unit.tables import HERE, HOME, press
 
 
 @pytest.fixture
@@ -114,3 +115,13 @@ async def test_a_node_that_stops_does_not_wait_for_the_check_of_a_copy(
     assert copying.cancelled()
     assert told == [True, True]
     assert not (tmp_path / "ledger.db").exists()
+
+
+def test_what_is_wrong_with_a_copy_is_no_fault_of_the_ledgers() -> None:
+    ledger = in_memory()
+    closed = apsw.Connection(":memory:")
+    closed.close()
+    with pytest.raises(apsw.Error):
+        ledger.begin_backup(closed)
+    ledger.commit([press(1)], HERE, {})
+    assert ledger.sums(HOME).count == 1

@@ -2,6 +2,7 @@
 
 from cluster.core.offers import Range
 from cluster.core.press import Erasure, Reset
+from cluster.core.rows import Row
 from cluster.core.stamps import STAMP_LENGTH, Stamps, stamp_after
 from cluster.core.wire import End, Have, Pull, Push, pack
 from tests.unit.replicas import Side, carry, cut, linked, open_link, talk
@@ -239,3 +240,33 @@ def test_who_comes_back_after_very_long_is_sent_all_of_this_run() -> None:
     assert ann.fenced == []
     assert set(ben.table.rows) == {(HOME, actor(who)) for who in (1, 2, 3, 4)}
     assert ann.replica.copies.count(ann.origin, 4) == 1
+
+
+def test_an_answer_that_takes_longer_than_its_stamp_is_remembered_is_believed_all_the_same() -> None:
+    """Else a peer that catches up under load would be sent everything again and again."""
+    ann, ben = Side("a"), Side("b")
+    ann.replica.stamps._commits_max = 2
+    ann.press(1, who=1)
+    open_link(ben, ann)
+    while not ben.replica.open_sessions():
+        carry(ben, ann)
+        carry(ann, ben)
+    carry(ben, ann)  # the question, and the answer waits
+    for who in range(2, 9):
+        ann.press(1, who=who)
+    assert ann.replica.stamps.judge(1, stamp_of(ann)) == "too_old"
+    carry(ann, ben, drop=Push)
+    ben.tick(0.02)
+    carry(ben, ann)
+    assert ann.replica.copies.count(ann.origin, 1) == 1
+    talk(ann, ben)
+    assert ann.replica.copies.count(ann.origin, 8) == 1
+    assert (ann.fenced, ben.count(HOME)) == ([], 8)
+
+
+def test_a_spoilt_row_of_our_origin_is_no_future_of_ours() -> None:
+    ann, ben = Side("a"), Side("b")
+    linked(ann, ben)
+    spoilt = Row(HOME, actor(3), 0, 1 << 40, ann.origin, 9)
+    ann.receive(1, Push(THERE, 0, 1, pack([spoilt])))
+    assert (ann.fenced, ann.count(HOME)) == ([], 0)
