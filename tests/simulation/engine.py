@@ -82,6 +82,11 @@ class SimEngine:
             except (LedgerError, PowerCutError):
                 self._world.seen["killed in a commit that failed"] += 1
 
+    @property
+    def is_committing(self) -> bool:
+        """Whether the disk may have what the loop was not told yet."""
+        return self._is_committing
+
     # -- wishes and offers, one transaction at a time
 
     def wish(self, wish: Wish, reply: Reply, owner: Hashable) -> None:

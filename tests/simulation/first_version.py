@@ -9,7 +9,8 @@ import importlib
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -63,6 +64,18 @@ def open_first(storage: Storage, place: str) -> Any:
     return ledger
 
 
+@contextmanager
+def _translated() -> Iterator[None]:
+    """The first version's errors as today's."""
+    errors = module("ledger")
+    try:
+        yield
+    except errors.LedgerFullError as error:
+        raise LedgerFullError(str(error)) from error
+    except errors.LedgerError as error:
+        raise LedgerError(str(error)) from error
+
+
 @cache
 def _first_owed() -> type:
     """Owed answers of the first version's own kind."""
@@ -90,7 +103,8 @@ class FirstEngine(SimEngine):
         self.replica = replica
 
     def _commit_to_disk(self, offers: list[Any]) -> Any:
-        return self._node.ledger.commit(offers, self.origin, self._node.allowances(offers))  # type: ignore[call-arg]
+        with _translated():
+            return self._node.ledger.commit(offers, self.origin, self._node.allowances(offers))
 
     def wish(self, wish: Wish, reply: Reply, owner: Hashable) -> None:
         if self.is_read_only or not isinstance(wish, Press):
@@ -109,15 +123,9 @@ class FirstEngine(SimEngine):
         return wish.item, wish.actor
 
     def with_ledger(self, do: Callable[[], None], taken: Sequence[Entry] = ()) -> None:
-        errors = module("ledger")
-
         def translated() -> None:
-            try:
+            with _translated():
                 do()
-            except errors.LedgerFullError as error:
-                raise LedgerFullError(str(error)) from error
-            except errors.LedgerError as error:
-                raise LedgerError(str(error)) from error
 
         super().with_ledger(translated, taken)
 
