@@ -49,11 +49,17 @@ def an_item_is_reset_while_it_is_scanned_and_the_disk_dies() -> None:
     assert_equal_after(cluster)
 
 
-@scenario("R9 ended run")
-def a_snapshot_is_put_back_and_its_run_ends_before_anybody_can_fence_it() -> None:
+def put_back_and_alone() -> tuple[SimCluster, SimNode]:
+    """Three nodes, and the one that was put back with its memory and reaches nobody."""
     cluster = linked_cluster(3)
     a = cluster.nodes[0]
     roll_back_and_cut_off(cluster, a, is_same_run=True)
+    return cluster, a
+
+
+@scenario("R9 ended run")
+def a_snapshot_is_put_back_and_its_run_ends_before_anybody_can_fence_it() -> None:
+    cluster, a = put_back_and_alone()
     pressers = press_five(cluster, a)
     a.crash()
     a.start()
@@ -84,9 +90,7 @@ def a_snapshot_is_put_back_and_its_presses_are_lost_with_the_disk() -> None:
 
 @scenario("R10 stamps")
 def a_snapshot_is_put_back_and_commits_past_what_its_peers_know() -> None:
-    cluster = linked_cluster(3)
-    a = cluster.nodes[0]
-    roll_back_and_cut_off(cluster, a, is_same_run=True)
+    cluster, a = put_back_and_alone()
     pressers = press_five(cluster, a)
     cluster.heal()
     lose_its_disk_when_acknowledged(cluster, a, pressers)
@@ -94,9 +98,7 @@ def a_snapshot_is_put_back_and_commits_past_what_its_peers_know() -> None:
 
 @scenario("R10 old heads")
 def a_snapshot_is_put_back_and_commits_so_much_that_it_forgets_its_first_stamps() -> None:
-    cluster = linked_cluster(3)
-    a = cluster.nodes[0]
-    roll_back_and_cut_off(cluster, a, is_same_run=True)
+    cluster, a = put_back_and_alone()
     a.replica.stamps._commits_max = 2
     pressers = press_five(cluster, a)
     cluster.heal()

@@ -169,25 +169,26 @@ def test_a_run_whose_commits_others_know_is_fenced_by_who_knows_another_one() ->
     assert ann.replica.copies.count(ann.origin, 1) == 0
 
 
-def test_an_answer_that_knows_another_commit_fences_too() -> None:
+def asking() -> tuple[Side, Pull]:
+    """ann has made a commit, and asks ben."""
     ann, ben = Side("a"), Side("b")
     linked(ann, ben)
     ann.press(1)
     ann.replica.pull(1, ann.now)
     ann.carry_out()
     (pull,) = [each for each in ann.said() if isinstance(each, Pull)]
+    return ann, pull
+
+
+def test_an_answer_that_knows_another_commit_fences_too() -> None:
+    ann, pull = asking()
     ann.receive(1, End(pull.id, {THERE: 4, ann.origin: 1}, [b"", b"another."]))
     assert len(ann.fenced) == 1
     assert ann.table.heads.get(THERE, 0) == 0
 
 
 def test_an_answer_that_knows_this_very_commit_does_not() -> None:
-    ann, ben = Side("a"), Side("b")
-    linked(ann, ben)
-    ann.press(1)
-    ann.replica.pull(1, ann.now)
-    ann.carry_out()
-    (pull,) = [each for each in ann.said() if isinstance(each, Pull)]
+    ann, pull = asking()
     ann.receive(1, End(pull.id, {THERE: 4, ann.origin: 1}, [b"", stamp_of(ann)]))
     assert ann.fenced == []
     assert ann.table.heads[THERE] == 4
