@@ -27,6 +27,7 @@ async def kill(lab: Lab) -> str:
         await wait_for(partial(another_serves, lab, node), 20, f"a node beside {node.name} to serve")
         if node.is_running:
             await node.kill()
+            lab.healed()
         await lab.press_for(lab.random.uniform(0.2, 1.0))
     return f"{lab.supervisor.restarted - before} kills, each restarted"
 
@@ -40,6 +41,7 @@ async def cut_power(lab: Lab) -> str:
     rounds = lab.form.pick(1, 10)
     for _ in range(rounds):
         await asyncio.gather(*(node.kill() for node in lab.nodes))
+        lab.healed()
         await lab.wait_until_whole()
         await wait_for(lambda: lab.load.is_connected, 20, "everybody to be back")
         await lab.load.wait_for_presses(500, 20)
@@ -209,7 +211,7 @@ ROWS: Final = (
         f"RLIMIT_AS of a node set to what it uses, and {NEWCOMERS} visitors come at once",
         "it goes on, or ends and is restarted",
         take_memory,
-        trouble=("",),
+        trouble=("Traceback", "MemoryError", "out of memory", "Cannot allocate memory"),
     ),
     Fault(
         "descriptors",

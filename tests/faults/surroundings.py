@@ -53,6 +53,7 @@ async def kill_nginx(lab: Lab) -> str:
         await lab.nginx.kill()
         await lab.press_for(lab.random.uniform(0.1, 1.0))
         await lab.nginx.start()
+        lab.healed()
         await wait_for(lambda: lab.load.is_connected, 15, "everybody to be back")
     return f"{rounds} kills"
 
