@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import apsw
 import pytest
 
 from cluster.core import merge as merging
@@ -21,6 +22,7 @@ from cluster.core.stamps import Stamps
 from cluster.core.sums import ItemSums
 from cluster.core.wire import End, Pull, above
 from cluster.ledger_table import Table
+from tests.simulation import storage
 from tests.simulation.entries import Entry
 from tests.simulation.links import SimLinks
 from tests.simulation.node import SimNode, Snapshot
@@ -58,6 +60,17 @@ def read_the_origin_back_from_disk(patch: pytest.MonkeyPatch) -> None:
         start(self, memory or (Snapshot(self.drive, origin, None) if origin else None))
 
     patch.setattr(SimNode, "start", start_as_before)
+
+
+@ablation("R3 after commit")
+def tell_before_the_disk_has_it(patch: pytest.MonkeyPatch) -> None:
+    prepare = storage.prepare
+
+    def prepare_without_syncs(db: apsw.Connection, name: str, draw: Callable[[int], bytes]) -> None:
+        prepare(db, name, draw)
+        db.pragma("synchronous", "off")
+
+    patch.setattr(storage, "prepare", prepare_without_syncs)
 
 
 @ablation("R4 range push")

@@ -108,7 +108,8 @@ class SimEngine:
         self._is_committing = True
         delay = self._world.between(0.0002, 0.02)
         if self._world.chance(0.02):
-            delay += self._world.between(0.1, 1.0)  # a slow disk
+            self._world.seen["slow disk"] += 1
+            delay += self._world.between(0.1, 1.0)
         self._node.in_this_run(delay, self._commit)
 
     def _offers(self) -> list[Offer]:

@@ -34,6 +34,7 @@ class Faults:
             (3.0, self.crash),
             (1.5, self.power_cut),
             (1.5, self.power_cut_in_a_commit),
+            (0.8, self.power_cut_everywhere),
             (2.5, network.partition),
             (2.5, network.one_way_partition),
             (1.5, network.bridge),
@@ -110,6 +111,14 @@ class Faults:
         if (node := self._one_up()) is not None:
             self._note("power cut in a commit")
             node.drive.cut_in = self.world.random.randrange(1, 30)
+
+    def power_cut_everywhere(self) -> None:
+        """All machines at once: what was acknowledged is on their drives, or it is lost."""
+        self._note("power cut everywhere")
+        for node in self.nodes:
+            if node.is_up:
+                node.cut_power()
+                node.start_later()
 
     def freeze(self) -> None:
         if (node := self._one_up()) is not None:

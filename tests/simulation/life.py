@@ -26,6 +26,9 @@ class Life:
         self.is_limited = seed // 5 % 4 == 1
         for node in self.cluster.nodes:
             self.settle_in(node)
+        self._note(f"{len(self.cluster.nodes)} nodes")
+        self._note(f"{self.copies} copies")
+        self._note(f"{items_of(seed)} items")
         self.faults = Faults(self.cluster, self)
         self.items = [f"{KINDS[number % 3]}:item/{number}" for number in range(items_of(seed))]
 
@@ -39,7 +42,11 @@ class Life:
         """The settings of this life's nodes."""
         node.copies = self.copies
         if self.is_limited:
+            self._note("a press budget on a node")
             node.limit(rate=4.0, burst=3)
+
+    def _note(self, setting: str) -> None:
+        self.world.seen[f"with: {setting}"] += 1
 
     def live(self) -> SimCluster:
         """From start to peace; the caller asks the questions."""
@@ -47,6 +54,9 @@ class Life:
         network.latency_s = world.random.choice([(0.0005, 0.005), (0.001, 0.08), (0.05, 0.3)])
         network.push_loss = world.random.choice([0.0, 0.1, 0.5])
         network.push_repeat = world.random.choice([0.0, 0.1])
+        self._note(f"latency up to {1000 * network.latency_s[1]:g} ms")
+        self._note(f"{network.push_loss:.0%} of pushes dropped")
+        self._note(f"{network.push_repeat:.0%} of pushes repeated")
         self._make_some_old()
         for visitor in self.cluster.visitors:
             visitor.on_acknowledged = self._assert_copied
@@ -61,6 +71,7 @@ class Life:
     def _make_some_old(self) -> None:
         """In every fourth life some nodes begin as the first version, and are upgraded one by one."""
         if self.world.seed % 4 == 3:
+            self._note("nodes of the first version")
             for node in self.cluster.nodes[: self.world.random.randrange(1, len(self.cluster.nodes) + 1)]:
                 node.make_first = make_first
                 self.world.after(self.world.between(5.0, LIFE_S), node.upgrade)

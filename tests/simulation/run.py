@@ -1,10 +1,11 @@
 """Many lives, on all cores: `python -m tests.simulation.run SEEDS [FIRST]`, as `make simulate` does.
 
 Prints what the lives came across, and the seed of each that failed with what was broken. The exit code says whether
-all were well.
+all were well. A run of `RECORDED_LIVES` or more is written to docs/simulation.md, whatever it came to.
 """
 
 import os
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -12,6 +13,8 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from itertools import repeat
+from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -19,6 +22,20 @@ from tests.simulation.ablations import switched_off
 from tests.simulation.life import Life
 
 CHUNK = 20
+RECORDED_LIVES: Final = 10_000
+PAGE: Final = Path(__file__).parents[2] / "docs" / "simulation.md"
+HEAD: Final = """\
+# The simulated lives
+
+Written by `make simulate SEEDS={lives}` at commit {commit}: the real core and the real ledger of a cluster in
+virtual time (`tests/simulation`, [reliability.md](reliability.md#in-simulation)). How many lives were of which
+sort, how often each fault was injected, and how often the lives came to moments that seldom come.
+
+```
+{report}
+```
+"""
+SECTIONS: Final = {"with: ": "Lives with", "fault: ": "Faults", "": "Came across"}
 
 
 class Report(msgspec.Struct):
@@ -70,27 +87,45 @@ def run(seeds: range, rule_off: str = "") -> Iterator[Report]:
             yield total
 
 
-def print_report(report: Report, took_s: float) -> None:
-    print(f"\n{report.lives} lives, {report.events} events, {report.hours:.1f} simulated hours, {took_s:.0f} s")
-    faults = {what: times for what, times in report.seen.items() if what.startswith("fault: ")}
-    for title, counted in (("Faults", faults), ("Came across", report.seen - Counter(faults))):
-        print(f"\n{title}")
-        for what, times in sorted(counted.items()):
-            print(f"  {times:9} {what.removeprefix('fault: ')}")
-    print(f"\nFailures: {len(report.failures)}")
+def text_of(report: Report, took_s: float) -> str:
+    """The whole report, for a person."""
+    lines = [f"{report.lives} lives, {report.events} events, {report.hours:.1f} simulated hours, {took_s:.0f} s"]
+    for start, title in SECTIONS.items():
+        lines += ["", title]
+        for what, times in sorted(report.seen.items()):
+            if _section_of(what) == start and times:
+                lines.append(f"  {times:9} {what.removeprefix(start)}")
+    lines += ["", f"Failures: {len(report.failures)}"]
     for seed, broken in sorted(report.failures.items()):
-        print(f"  SEED {seed}: {broken}\n    to replay: python -m tests.simulation.life {seed}")
+        lines.append(f"  SEED {seed}: {broken}\n    to replay: python -m tests.simulation.life {seed}")
+    return "\n".join(lines)
+
+
+def _section_of(what: str) -> str:
+    return next(start for start in SECTIONS if what.startswith(start))
+
+
+def commit() -> str:
+    """What is checked out."""
+    said = subprocess.run(
+        ["git", "describe", "--always", "--dirty"],
+        cwd=PAGE.parent, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return said.stdout.strip() or "(not a checkout)"
 
 
 def main() -> int:
     seeds, first = int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0
-    started_at = time.monotonic()
+    started_at, began_at = time.monotonic(), commit()
     report = Report()
     for report in run(range(first, first + seeds)):
         failed = " ".join(map(str, sorted(report.failures)))
         print(f"\r{report.lives} lives, failed: {failed or 'none'}", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
-    print_report(report, time.monotonic() - started_at)
+    text = text_of(report, time.monotonic() - started_at)
+    print(f"\n{text}")
+    if report.lives >= RECORDED_LIVES:
+        PAGE.write_text(HEAD.format(lives=report.lives, commit=began_at, report=text))
     return 1 if report.failures else 0
 
 

@@ -117,6 +117,20 @@ def an_old_backup_is_put_back_and_pressed_on_before_it_meets_anyone() -> None:
     assert_equal_after(cluster)
 
 
+@scenario("R3 after commit")
+def the_power_is_cut_everywhere_when_a_press_is_acknowledged() -> None:
+    cluster = linked_cluster(3)
+    pressers = [Presser(cluster) for _ in range(5)]
+    for presser in pressers:
+        presser.press_and_wait(cluster.nodes[0])
+    for node in cluster.nodes:
+        node.cut_power()
+    cluster.start()
+    assert_equal_after(cluster)
+    held = [node.n(*presser.key) for node in cluster.nodes for presser in pressers]
+    promise(all(held), f"lost: acknowledged presses, of which are held {held}")
+
+
 @scenario("R4 range push")
 def a_dropped_push_is_followed_by_another() -> None:
     cluster = linked_cluster(2)

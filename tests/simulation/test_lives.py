@@ -24,6 +24,7 @@ SOMETIMES = (
     "answer lost on the way",
     "closed a link: duplicate",
     "closed a link: timeout",
+    "commits of the first version",
     "committed, then killed before anyone was told",
     "digest differs",
     "disk full",
@@ -50,7 +51,10 @@ SOMETIMES = (
     "refused: read_only",
     "refused: reset",
     "row above its head",
+    "rows put aside",
     "rows removed",
+    "upgraded",
+    "slow disk",
     "visitor erased",
 )
 
