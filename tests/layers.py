@@ -99,8 +99,8 @@ LAYERS: Final = {
         Layer("overload", 75, ("nginx",)),
         Layer("faults", 180, _FAULTS_NEED, needs_root=True),
         _long_faults("faults-long", 3600),
-        _long_faults("faults-kills", 1800, "kill and not nginx", FAULTS_KILLS="1000"),
-        _long_faults("faults-bits", 3600, "torn or flipped", FAULTS_BITS="200"),
+        _long_faults("faults-kills", 1800, "kill and not nginx and not all", FAULTS_KILLS="1000"),
+        _long_faults("faults-bits", 3600, "torn-wal or flipped", FAULTS_BITS="200"),
     )
 }
 

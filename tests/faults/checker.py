@@ -50,6 +50,8 @@ class Presses:
     healed_at: float = 0.0
     ended_at: float = 0.0
     outages_s: list[float] = field(default_factory=list)
+    # How many acknowledgements there were: one stands for all presses of its tally until then.
+    answers: int = 0
     # Visitor → when it was last heard of, of those who are without a connection.
     away_since: dict[int, float] = field(default_factory=dict)
     _pressed: dict[str, int] = field(default_factory=dict)
@@ -63,6 +65,11 @@ class Presses:
     def longest_outage_s(self) -> float:
         """The longest that a visitor was without a connection."""
         return max([*self.outages_s, *(self.ended_at - at for at in self.away_since.values())], default=0.0)
+
+    @property
+    def longest_wait_s(self) -> float:
+        """The longest that a visitor waited for "saved", also while the fault lasted."""
+        return max((saved - sent for waits in self.saved_after.values() for sent, saved in waits), default=0.0)
 
     def take(self, events: Iterable[Event]) -> None:
         """Go on with what was written since."""
@@ -81,6 +88,7 @@ class Presses:
     def _saved(self, event: Event) -> None:
         key, n = (event["item"], event["actor"]), event["n"]
         self.saved[key] = max(n, self.saved.get(key, 0))
+        self.answers += 1
         waiting = self.unsaved.pop(key, [])
         done = [(at, event["at"]) for target, at in waiting if target <= n]
         self.saved_after.setdefault(key, []).extend(done)
@@ -121,11 +129,12 @@ def presses_of(events: Iterable[Event]) -> Presses:
     return presses
 
 
-def lost(presses: Presses, tables: Mapping[str, Table]) -> list[Finding]:
+def lost(saved: Mapping[Key, int], tables: Mapping[str, Table]) -> list[Finding]:
+    """What was acknowledged, and is less on some node."""
     return [
         Finding("lost", f"{node} holds {_n(table, key)} of {key}, acknowledged was {n}")
         for node, table in tables.items()
-        for key, n in presses.saved.items()
+        for key, n in saved.items()
         if _n(table, key) < n
     ]
 

@@ -38,8 +38,9 @@ class Labs:
         lab = self._lab
         try:
             seen = await lab.run(fault)
-        except BaseException:
-            await self._give_up(lab, fault)
+        except Exception as error:
+            history = await self._give_up(lab, fault)
+            self.seen.append(lab.seen_until_it_broke(fault, error, history))
             raise
         if not seen.is_good:
             seen.history = await self._give_up(lab, fault)
@@ -49,12 +50,14 @@ class Labs:
         return seen
 
     async def _give_up(self, lab: Lab, fault: Fault) -> Path:
-        """Keep the history and the logs where no later run removes them, and end this lab."""
+        """Keep the history, the logs and the ledgers where no later run removes them, and end this lab."""
         kept = KEPT / f"{datetime.now():%m%d-%H%M%S}-{fault.name}"
         kept.mkdir(parents=True)
         for path in (*lab.folder.glob("*.log"), *lab.folder.glob(f"{fault.name}.jsonl")):
             shutil.copy(path, kept)
-        print(f"history and logs: {kept}, seed {self.form.seed}\n{lab.cluster.logs(60)}")
+        for path in lab.folder.glob("node*/ledger.db*"):  # as they are: torn, where their node is writing
+            shutil.copy(path, kept / f"{path.parent.name}-{path.name}")
+        print(f"history, logs and ledgers: {kept}, seed {self.form.seed}\n{lab.cluster.logs(60)}")
         await self.close()
         return kept / f"{fault.name}.jsonl"
 
@@ -70,4 +73,4 @@ async def labs(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Labs]:
     yield made
     await made.close()
     if FORM.is_long and made.seen:
-        report.write(made.seen, MATRIX)
+        report.write(made.seen, MATRIX, report.LONGER if FORM.is_of_some else report.WHOLE)

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 from typing import Final
@@ -12,24 +13,30 @@ from tests.faults.spoiling import back_in_service
 from tests.support.node import Node
 from tests.support.waiting import wait_for
 
+LEDGER: Final = "ledger.db"
+WAL: Final = "ledger.db-wal"
 SECTOR_BYTES: Final = 4096
 # What is left free on a full disk at first: less than a write-ahead log grows to, so that it is full at once.
 LEFT_BYTES: Final = 1 << 20
-FAILED: Final = ("engine.failed", "node.failed", "ledger.checked", "disk I/O error", "malformed", "Traceback")
+FAILED: Final = ("engine.failed", "node.failed", "ledger.checked", "disk I/O error", "malformed")
 
 
 async def slow_disk(lab: Lab) -> str:
     node = lab.pick_node()
     disk = lab.machines[node.name]
-    delays_ms = lab.form.pick((100,), (20, 100, 1000))
+    delays_ms = lab.form.pick((500,), (20, 100, 1000))
     calls = 0
     for delay_ms in delays_ms:
         disk.set(sync_delay_ms=delay_ms)
+        lab.load.forget_waits()
         await lab.press_for(lab.form.pick(2, 20))
         disk.heal()
         calls += disk.injected
+        theirs, others = lab.load.longest_waits_s(node.name)
     assert calls, "nothing was delayed"
-    return f"{calls} fsyncs took {', '.join(map(str, delays_ms))} ms longer"
+    assert theirs > delays_ms[-1] / 1000 > others, f"its visitors waited {theirs:.2f} s, others {others:.2f} s"
+    said = f"at {delays_ms[-1]} ms its visitors waited up to {theirs:.1f} s, others up to {others:.2f} s"
+    return f"{calls} fsyncs took {', '.join(map(str, delays_ms))} ms longer; {said}"
 
 
 async def failing_fsync(lab: Lab) -> str:
@@ -48,7 +55,7 @@ async def failing_read(lab: Lab) -> str:
 async def _failing(lab: Lab, fault: str, *, is_killed: bool = False) -> str:
     """The supervisor starts it again and again; where it says that a person is needed, one is there at the end."""
     node = lab.pick_node()
-    disk, restarts = lab.machines[node.name], lab.supervisor.restarts[node.name]
+    disk, restarts, codes = lab.machines[node.name], lab.supervisor.restarts[node.name], len(lab.supervisor.codes)
     disk.set(**{fault: 1})
     if is_killed:
         await node.kill()
@@ -56,6 +63,7 @@ async def _failing(lab: Lab, fault: str, *, is_killed: bool = False) -> str:
     disk.heal()
     lab.healed()
     assert disk.injected, "nothing failed"
+    assert set(lab.supervisor.codes[codes:]) <= ({-signal.SIGKILL, 1} if is_killed else {1}), lab.supervisor.codes
     how = await back_in_service(lab, node)
     return f"{disk.injected} calls failed, {lab.supervisor.restarts[node.name] - restarts} restarts, then {how}"
 
@@ -100,12 +108,16 @@ async def _power_cut(lab: Lab, *, is_torn: bool) -> str:
 def _mix(lab: Lab, image: Path, data_dir: Path) -> None:
     """Of each page either what stood there at the beginning or what was written last."""
     for old in image.iterdir():
-        new = data_dir / old.name
-        before, after = old.read_bytes(), new.read_bytes() if new.exists() else b""
-        with new.open("wb") as mixed:
-            for start in range(0, max(len(before), len(after)), SECTOR_BYTES):
-                chosen = lab.random.choice((before, after)) or after
-                mixed.write(chosen[start : start + SECTOR_BYTES])
+        mix_file(lab, old, data_dir / old.name)
+
+
+def mix_file(lab: Lab, old: Path, new: Path) -> None:
+    """Of each page in the new file either what stands in the old one, or what stands there."""
+    before, after = old.read_bytes(), new.read_bytes() if new.exists() else b""
+    with new.open("wb") as mixed:
+        for start in range(0, max(len(before), len(after)), SECTOR_BYTES):
+            chosen = lab.random.choice((before, after)) or after
+            mixed.write(chosen[start : start + SECTOR_BYTES])
 
 
 async def move_to_a_small_disk(lab: Lab) -> None:
@@ -143,6 +155,8 @@ async def move_back(lab: Lab) -> None:
 async def full_disk(lab: Lab) -> str:
     node = lab.nodes[0]
     await wait_for(lambda: lab.state(node, "read_only"), 20, f"{node.name} to be read-only")
+    await wait_for(lambda: not lab.load.visitors_of(node.name), 10, f"the visitors of {node.name} to be elsewhere")
+    assert await lab.counts(node), f"{node.name} does not tell its counts"
     await lab.press_for(lab.form.pick(1, 30))
     _ballast(node).unlink()
     lab.healed()

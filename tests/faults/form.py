@@ -23,6 +23,8 @@ class Form:
     bits: int
     seed: int
     keeps_histories: bool = False
+    # Much more of some rows than a whole run has.
+    is_of_some: bool = False
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -33,6 +35,7 @@ class Form:
             bits=_number("FAULTS_BITS", 10 if is_long else 2),
             seed=_number("FAULTS_SEED", random.SystemRandom().randrange(10_000)),
             keeps_histories=bool(_number("FAULTS_KEEP", 0)),
+            is_of_some=bool(_number("FAULTS_KILLS", 0) or _number("FAULTS_BITS", 0)),
         )
 
     def pick(self, short: T, long: T) -> T:

@@ -23,11 +23,11 @@ from typing import Final, Self
 import aiohttp
 
 from tests.faults import checker
-from tests.faults.checker import Finding, Presses, Table
+from tests.faults.checker import Finding, Key, Presses, Table
 from tests.faults.form import Form
 from tests.faults.history import HEALED, History
 from tests.faults.load import Load
-from tests.faults.row import HEALED_WITHIN_S, Fault, Seen
+from tests.faults.row import Fault, Seen
 from tests.faults.spoiling import operated
 from tests.faults.tables import table_of
 from tests.support.cluster import Cluster
@@ -41,8 +41,6 @@ from tests.support.waiting import wait_for
 
 REPAIRS: Final = "like_repairs_total"
 NODES: Final = ("node1", "node2", "node3")
-# A page that has lost its connection tries again within 10 s (full jitter, app/static/timing.js).
-SAVED_WITHIN_S: Final = 10.0
 
 
 class Lab:
@@ -56,6 +54,9 @@ class Lab:
     presses: Presses
     findings: list[Finding]
     _healed_at: float | None
+    _fault: Fault
+    _slowest_s: float
+    _repaired: dict[int, float]
 
     def __init__(self, folder: Path, form: Form) -> None:
         self.folder = folder
@@ -63,6 +64,8 @@ class Lab:
         self.random = random.Random()
         self.network = Network(NODES)
         self.machines: dict[str, Machine] = {}
+        # Of earlier rows too: it is there for good.
+        self._saved_ever: dict[Key, int] = {}
         self._open = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -109,51 +112,72 @@ class Lab:
         # Each row by itself, so that one that is run alone makes the same choices.
         self.random.seed(f"{self.form.seed} {fault.name}")
         self.presses, self.findings, self._healed_at = Presses(), [], None
+        self._slowest_s, self._repaired = 0.0, {}
+        self._fault = fault
+        if fault.begins_afresh:
+            self._saved_ever.clear()
         lines = {node.name: len(node.log_lines()) for node in self.nodes}
         if fault.prepare is not None:
             await fault.prepare(self)
         await wait_for(self._offers_all_nodes, 10, "nginx to send tabs to every node again")
         with closing(History(self.folder / f"{fault.name}.jsonl")) as history:
             async with Load(self.nginx.address, history, row=fault.name) as self.load:
-                repaired_before = await self._repaired()
+                repaired_before = await self._note_repairs()
                 said = await fault.inject(self)
                 async with operated(self, self.nodes if fault.may_repair else []):
-                    converged_s = await self.audit(fault.equal_within_s)
-                repairs = _difference(repaired_before, await self._repaired())
+                    await self.audit()
         self.findings += checker.stranded(self.presses, fault.outage_within_s)
         if fault.restore is not None:
             await fault.restore(self)
         took_s = time.monotonic() - began_at
         return Seen(
-            fault, self.presses, self.findings, said, converged_s, repairs, took_s, history.path,
-            self._trouble(fault, lines),
+            fault, self.presses, self.findings, said, self._slowest_s, self._repairs_since(repaired_before), took_s,
+            history.path, self._trouble(fault, lines),
         )  # fmt: skip
 
-    async def audit(self, within_s: float = HEALED_WITHIN_S) -> float:
-        """Nobody presses on, and all that was pressed has to be acknowledged and held everywhere within this time.
+    def seen_until_it_broke(self, fault: Fault, error: Exception, history: Path) -> Seen:
+        """The outcome of a row that raised."""
+        return Seen(fault, self.presses, self.findings, "", 0.0, None, 0.0, history, raised=repr(error))
 
-        It counts from the healing, which is now unless the row has said when it was. What is wrong goes to the
-        findings; how long it took is returned.
+    async def audit_between(self) -> None:
+        """One round of the row is over: it has to keep all promises by itself. Then people press on."""
+        await self.audit()
+        self.load.resume()
+
+    async def audit(self) -> None:
+        """Nobody presses on, and all that was pressed has to be acknowledged and held everywhere in time.
+
+        Time counts from the healing, which is now unless the row has said when it was. What is wrong goes to the
+        findings.
         """
+        within_s = self._fault.equal_within_s
         self.load.pause()
         if self._healed_at is None:
             self.healed()
         healed_at, self._healed_at = self._healed_at, None
         assert healed_at is not None, "just said"
-        await self.load.wait_until_saved(SAVED_WITHIN_S)
+        await self.load.wait_until_saved(self._fault.saved_within_s)
         await self.wait_until_whole(within_s=within_s)
         tables = await self._equal_tables(healed_at + within_s)
         took_s = time.monotonic() - healed_at
         counts = {
-            node.name: await wait_for(partial(self._counts, node), 10, f"{node.name} to tell its counts")
+            node.name: await wait_for(partial(self.counts, node), 10, f"{node.name} to tell its counts")
             for node in self.nodes
         }
         self.load.history.mark("audited")
         await asyncio.to_thread(self.presses.take, self.load.history.fresh_events())
-        self.findings += _findings(self.presses, tables, counts)
+        self._saved_ever |= self.presses.saved
+        self.findings += [
+            *checker.lost(self._saved_ever, tables),
+            *checker.doubled(self.presses, tables),
+            *checker.diverged(tables),
+            *checker.miscounted(tables, counts),
+            *checker.stalled(self.presses, self._fault.saved_within_s),
+        ]
         if took_s > within_s:
             self.findings.append(Finding("stalled", f"all nodes were equal {took_s:.1f} s after the healing"))
-        return took_s
+        self._slowest_s = max(took_s, self._slowest_s)
+        await self._note_repairs()
 
     def healed(self) -> None:
         """The fault is over: from now on the cluster has its time, also while the row waits for it to recover."""
@@ -168,12 +192,14 @@ class Lab:
     async def _equal_tables(self, deadline: float) -> dict[str, Table]:
         """What the nodes hold, as soon as it is the same, or when the time is over."""
         while True:
-            tables = {node.name: await self._table(node) for node in self.nodes}
+            tables = {node.name: await self.table(node) for node in self.nodes}
             if not checker.diverged(tables) or time.monotonic() > deadline:
                 return tables
             await asyncio.sleep(0.05)
 
-    async def _table(self, node: Node) -> Table:
+    async def table(self, node: Node) -> Table:
+        """What this node holds."""
+
         async def readable() -> Table | None:
             return await asyncio.to_thread(table_of, node.data_dir)
 
@@ -181,7 +207,7 @@ class Lab:
         assert table is not None
         return table
 
-    async def _counts(self, node: Node) -> dict[str, int]:
+    async def counts(self, node: Node) -> dict[str, int]:
         """What this node shows for the items of this row."""
         items = sorted(self.load.items)
         counts: dict[str, int] = {}
@@ -190,10 +216,17 @@ class Lab:
             counts |= (await node.get_json(f"/api/items?{query}"))["counts"]
         return counts
 
-    async def _repaired(self) -> dict[int, float]:
-        """`like_repairs_total` by process, of the nodes that have this metric."""
+    async def _note_repairs(self) -> dict[int, float]:
+        """`like_repairs_total` by process, of the nodes that have this metric, and of those that had it before."""
         figures = {node.pid: await self.figures(node) for node in self.nodes}
-        return {pid: each[REPAIRS] for pid, each in figures.items() if REPAIRS in each}
+        self._repaired |= {pid: each[REPAIRS] for pid, each in figures.items() if REPAIRS in each}
+        return dict(self._repaired)
+
+    def _repairs_since(self, before: dict[int, float]) -> int | None:
+        """What was repaired meanwhile; a process that was started meanwhile began at 0. None: nobody counts it."""
+        if not self._repaired:
+            return None
+        return int(sum(count - before.get(pid, 0) for pid, count in self._repaired.items()))
 
     def _trouble(self, fault: Fault, lines: dict[str, int]) -> list[str]:
         return [
@@ -255,18 +288,3 @@ class Lab:
 
     def _states(self) -> list[str]:
         return [f"{node.name} {'runs' if node.is_running else node.exit_code}" for node in self.nodes]
-
-
-def _difference(before: dict[int, float], after: dict[int, float]) -> int | None:
-    """What was repaired meanwhile; a process that was started meanwhile began at 0. None where nobody counts."""
-    return int(sum(count - before.get(pid, 0) for pid, count in after.items())) if after else None
-
-
-def _findings(presses: Presses, tables: dict[str, Table], counts: dict[str, dict[str, int]]) -> list[Finding]:
-    return [
-        *checker.lost(presses, tables),
-        *checker.doubled(presses, tables),
-        *checker.diverged(tables),
-        *checker.miscounted(tables, counts),
-        *checker.stalled(presses, SAVED_WITHIN_S),
-    ]

@@ -73,6 +73,20 @@ class Load:
         """How many connections ended without the node having said that it leaves."""
         return sum(presser.broken for presser in self.pressers)
 
+    def visitors_of(self, node: str) -> list[Presser]:
+        """Who is connected to this node."""
+        return [presser for presser in self.pressers if presser.is_connected and presser.node == node]
+
+    def forget_waits(self) -> None:
+        for presser in self.pressers:
+            presser.longest_wait_s = 0.0
+
+    def longest_waits_s(self, node: str) -> tuple[float, float]:
+        """For "saved", since they were forgotten: of this node's visitors, and of all others."""
+        theirs = [presser.longest_wait_s for presser in self.pressers if presser.node == node]
+        others = [presser.longest_wait_s for presser in self.pressers if presser.node != node]
+        return max(theirs, default=0.0), max(others, default=0.0)
+
     def pause(self) -> None:
         self._is_paused = True
 

@@ -2,11 +2,12 @@
 
 from typing import Final
 
-from tests.faults import disks, files, networks, processes, surroundings
+from tests.faults import disks, files, networks, power, processes, surroundings
 from tests.faults.row import Fault
 
 MATRIX: Final[tuple[Fault, ...]] = (
     *processes.ROWS,
+    power.ROW,
     *disks.ROWS,
     *files.ROWS,
     *networks.ROWS,

@@ -48,6 +48,7 @@ class Presser:
         self.sent: dict[str, int] = {}
         self.saved: dict[str, int] = {}
         self.broken = 0
+        self.longest_wait_s = 0.0
         self._address = address
         self._history = history
         self._row, self._group = row, group
@@ -57,6 +58,7 @@ class Presser:
         self._token: str | None = None
         self._actors: dict[str, str] = {}
         self._unsent: dict[str, float] = {}
+        self._unsaved_since: dict[str, float] = {}
         self._counts: dict[str, int] = {}
         self._ids = 0
         self._heard_at = time.monotonic()
@@ -94,6 +96,7 @@ class Presser:
             return  # nobody yet: a page that never had a connection has no visitor
         self.sent[item] = self.sent.get(item, 0) + times
         self._unsent[item] = 0.0
+        self._unsaved_since.setdefault(item, time.monotonic())
         self._history.add("sent", who=self.number, item=item, actor=self._actor(item), n=self.sent[item])
         self._wake.set()
 
@@ -192,6 +195,8 @@ class Presser:
             return
         if n > self.saved.get(item, 0):
             self.saved[item] = n
+            waited_s = time.monotonic() - self._unsaved_since.pop(item, time.monotonic())
+            self.longest_wait_s = max(waited_s, self.longest_wait_s)
             self._history.add("saved", who=self.number, item=item, actor=self._actor(item), n=n)
 
     def _show(self, counts: dict[str, int]) -> None:

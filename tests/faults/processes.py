@@ -4,10 +4,11 @@ import asyncio
 import resource
 import signal
 from functools import partial
+from itertools import count
 from typing import Final
 
 from tests.faults.lab import Lab
-from tests.faults.row import Fault
+from tests.faults.row import ALL_BACK_WITHIN_S, Fault
 from tests.support.browser import Browser, ConnectionEndedError
 from tests.support.node import STALLS, Node
 from tests.support.process import REPOSITORY, address_space_bytes, open_descriptors
@@ -16,13 +17,20 @@ from tests.support.waiting import wait_for
 
 # What comes to a node that has nothing left to give.
 NEWCOMERS: Final = 100
+# A promise that was broken by one kill must not be mended, unseen, by what follows.
+AUDIT_EVERY: Final = 20
+STALLED_IN: Final = "blocking_call"
 
 
 async def kill(lab: Lab) -> str:
     """A round may meet a node that is still starting: then its start is what is cut off. One other is left to
-    serve; that none is left is a power cut."""
+    serve; that none is left is a row of its own."""
     before = lab.supervisor.restarted
-    while lab.supervisor.restarted - before < lab.form.kills:
+    for number in count(1):
+        if lab.supervisor.restarted - before >= lab.form.kills:
+            break
+        if number % AUDIT_EVERY == 0:
+            await lab.audit_between()
         node = lab.pick_node()
         await wait_for(partial(another_serves, lab, node), 20, f"a node beside {node.name} to serve")
         if node.is_running:
@@ -37,12 +45,13 @@ async def another_serves(lab: Lab, node: Node) -> bool:
     return any(await asyncio.gather(*states))
 
 
-async def cut_power(lab: Lab) -> str:
+async def kill_all(lab: Lab) -> str:
     rounds = lab.form.pick(1, 10)
     for _ in range(rounds):
         await asyncio.gather(*(node.kill() for node in lab.nodes))
         lab.healed()
         await lab.wait_until_whole()
+        await lab.audit_between()
         await wait_for(lambda: lab.load.is_connected, 20, "everybody to be back")
         await lab.load.wait_for_presses(500, 20)
     return f"all at once, {rounds} times"
@@ -57,13 +66,14 @@ async def freeze(lab: Lab) -> str:
         node.thaw()
         lab.healed()
         await lab.load.wait_for_presses(100, 10)
+        await lab.audit_between()
     return f"frozen for {', '.join(f'{seconds:g}' for seconds in times)} s"
 
 
 async def may_stall(lab: Lab) -> None:
     """A signal will stall its loop; the watchdog is the node's own."""
     node = lab.nodes[0]
-    node.settings |= {"PYTHONPATH": str(STALLS), "STALL": "blocking_call"}
+    node.settings |= {"PYTHONPATH": str(STALLS), "STALL": STALLED_IN}
     await restart(lab, node)
 
 
@@ -77,11 +87,14 @@ async def stalls_no_more(lab: Lab) -> None:
 async def stall(lab: Lab) -> str:
     node, rounds = lab.nodes[0], lab.form.pick(1, 3)
     for _ in range(rounds):
-        restarts = lab.supervisor.restarts[node.name]
+        restarts, lines = lab.supervisor.restarts[node.name], len(node.log_lines())
         node.send_signal(signal.SIGUSR1)
         await wait_for(lambda before=restarts: lab.supervisor.restarts[node.name] > before, 20, "the watchdog")  # type: ignore[misc]
         lab.healed()
         await lab.wait_until_whole()
+        stack = [line for line in node.log_lines()[lines:] if STALLED_IN in line]
+        assert stack, "the watchdog did not log where the loop hung"
+        await lab.audit_between()
     return f"{rounds} times, ended by its watchdog after 10 s and restarted"
 
 
@@ -141,12 +154,13 @@ async def take_memory(lab: Lab) -> str:
 async def take_descriptors(lab: Lab) -> str:
     node = lab.pick_node()
     pid = node.pid
-    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    before, broken = resource.prlimit(pid, resource.RLIMIT_NOFILE), lab.load.broken
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (open_descriptors(pid), before[1]))
     came = await newcomers(lab.nginx.address)
     await lab.press_for(lab.form.pick(1, 20))
     resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
     assert came == NEWCOMERS, f"{came} of {NEWCOMERS} newcomers found a node"
+    assert lab.load.broken == broken, f"{lab.load.broken - broken} of those who were there lost their connection"
     return f"all of {NEWCOMERS} newcomers found another node"
 
 
@@ -172,11 +186,13 @@ ROWS: Final = (
         kill,
     ),
     Fault(
-        "power-cut",
+        "all-killed",
         "SIGKILL to all nodes at once",
-        "what was acknowledged is on their disks; visitors come back with a pause that doubles",
-        cut_power,
-        outage_within_s=20,
+        "they start by themselves; visitors come back with a pause that doubles",
+        kill_all,
+        equal_within_s=ALL_BACK_WITHIN_S,
+        saved_within_s=ALL_BACK_WITHIN_S,
+        outage_within_s=ALL_BACK_WITHIN_S,
     ),
     Fault(
         "freeze",
@@ -189,7 +205,7 @@ ROWS: Final = (
         "the event loop of a node is in a call that never returns",
         "its visitors leave it within 10 s; the watchdog ends it with its stack in the log, and it is restarted",
         stall,
-        trouble=("loop.stalled", "Traceback"),
+        trouble=("loop.stalled",),
         prepare=may_stall,
         restore=stalls_no_more,
     ),
@@ -205,19 +221,22 @@ ROWS: Final = (
         "no connection breaks; old and new hold the same",
         upgrade_in_turn,
         prepare=run_the_first_version,
+        begins_afresh=True,
+        # A defect of that version (docs/reliability.md).
+        trouble=("The connection has been closed",),
     ),
     Fault(
         "memory",
         f"RLIMIT_AS of a node set to what it uses, and {NEWCOMERS} visitors come at once",
         "it goes on, or ends and is restarted",
         take_memory,
-        trouble=("Traceback", "MemoryError", "out of memory", "Cannot allocate memory"),
+        trouble=("MemoryError", "out of memory", "Cannot allocate memory"),
     ),
     Fault(
         "descriptors",
         f"RLIMIT_NOFILE of a node set to what it uses, and {NEWCOMERS} visitors come at once through nginx",
         "newcomers get another node; who is connected stays",
         take_descriptors,
-        trouble=("Too many open files", "accept", "Traceback"),
+        trouble=("Too many open files", "accept"),
     ),
 )

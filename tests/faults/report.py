@@ -1,6 +1,8 @@
-"""The table in docs/reliability.md, written by the long run between two marker comments.
+"""The tables in docs/reliability.md, each written by the long runs between two marker comments.
 
-A run that had some rows only replaces those; the others stay as the run before has left them.
+A run that had some rows only replaces those; the others stay as the run before has left them. Runs with much more
+of some rows (`make faults-kills`, `make faults-bits`) have a table of their own, so that what is summed is of whole
+runs.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,26 +14,39 @@ from tests.faults.row import Fault, Seen
 from tests.support.process import REPOSITORY
 
 PAGE: Final = REPOSITORY / "docs" / "reliability.md"
-BEGIN: Final = "<!-- written by the run: begin -->"
-END: Final = "<!-- written by the run: end -->"
+WHOLE: Final = "the run"
+LONGER: Final = "longer runs"
 _HEAD: Final = (
-    "| fault | how it is injected | what is expected | what was seen | acknowledged presses | longest outage of a "
-    "visitor | equal after | repairs |",
-    "|---|---|---|---|---|---|---|---|",
+    "| fault | how it is injected | what is expected | what was seen | acknowledged presses (answers) | longest "
+    "outage of a visitor | longest wait for saved | equal after | repairs |",
+    "|---|---|---|---|---|---|---|---|---|",
 )
 
 
-def write(seen: Iterable[Seen], matrix: Iterable[Fault], *, page: Path = PAGE) -> None:
-    """Put these rows into the page's table, in the order of the matrix."""
-    before, _, rest = page.read_text().partition(BEGIN)
-    old, _, after = rest.partition(END)
-    rows = _rows_in(old) | {each.fault.name: _row(each) for each in seen}
+def begin(table: str) -> str:
+    return f"<!-- written by {table}: begin -->"
+
+
+def end(table: str) -> str:
+    return f"<!-- written by {table}: end -->"
+
+
+def write(seen: Iterable[Seen], matrix: Iterable[Fault], table: str = WHOLE, *, page: Path = PAGE) -> None:
+    """Put these rows into one of the page's tables, in the order of the matrix."""
+    before, _, rest = page.read_text().partition(begin(table))
+    old, _, after = rest.partition(end(table))
+    rows = rows_in(old) | {each.fault.name: _row(each) for each in seen}
     ordered = [rows[fault.name] for fault in matrix if fault.name in rows]
-    table = "\n".join((BEGIN, "", _summary(ordered), "", *_HEAD, *ordered, "", END))
-    page.write_text(before + table + after)
+    lines = (begin(table), "", _summary(ordered), "", *_HEAD, *ordered, "", end(table))
+    page.write_text(before + "\n".join(lines) + after)
 
 
-def _rows_in(text: str) -> dict[str, str]:
+def table_in(page: Path, table: str) -> str:
+    """What stands between the markers."""
+    return page.read_text().partition(begin(table))[2].partition(end(table))[0]
+
+
+def rows_in(text: str) -> dict[str, str]:
     """The rows of an earlier run, by the name of their fault."""
     lines = (line for line in text.splitlines() if line.startswith("| `"))
     return {line.split("`")[1]: line for line in lines}
@@ -44,8 +59,9 @@ def _row(seen: Seen) -> str:
         seen.fault.injected,
         seen.fault.expected,
         _verdict(seen),
-        f"{seen.presses.acknowledged:,}",
+        f"{seen.presses.acknowledged:,} ({seen.presses.answers:,})",
         f"{seen.presses.longest_outage_s:.1f} s",
+        f"{seen.presses.longest_wait_s:.1f} s",
         f"{seen.converged_s:.1f} s",
         repairs,
     )
@@ -64,12 +80,20 @@ def _counts(seen: Seen) -> str:
         kind: sum(finding.kind == kind for finding in [*seen.findings, *seen.presses.shown])
         for kind in ("lost", "doubled", "shown", "diverged", "stalled")
     }
-    return ", ".join(f"{count} {kind}" for kind, count in kinds.items() if count) or "errors in the logs"
+    counted = [f"{count} {kind}" for kind, count in kinds.items() if count]
+    raised = [seen.raised.replace("\n", " ")] if seen.raised else []
+    return ", ".join(counted + raised) or "errors in the logs, or repairs"
 
 
 def _summary(rows: list[str]) -> str:
-    acknowledged = sum(int(row.split(" | ")[4].replace(",", "")) for row in rows)
+    acknowledged, answers = (
+        sum(int(row.split(" | ")[4].split()[place].strip("()").replace(",", "")) for row in rows)
+        for place in (0, 1)
+    )
     failed = sum("**FAILED**" in row for row in rows)
     day = datetime.now(UTC).date().isoformat()
     verdict = f"{failed} rows failed" if failed else "0 lost, 0 doubled, 0 shown wrongly, 0 diverged, 0 stalled"
-    return f"{len(rows)} faults, {acknowledged:,} acknowledged presses, last written on {day}: {verdict}."
+    return (
+        f"{len(rows)} faults, {acknowledged:,} acknowledged presses ({answers:,} answers), last written on {day}: "
+        f"{verdict}."
+    )

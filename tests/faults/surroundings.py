@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 from tests.faults.lab import Lab
-from tests.faults.row import Fault
+from tests.faults.row import ALL_BACK_WITHIN_S, Fault
 from tests.support.node import Node
 from tests.support.waiting import wait_for
 
@@ -54,7 +54,8 @@ async def kill_nginx(lab: Lab) -> str:
         await lab.press_for(lab.random.uniform(0.1, 1.0))
         await lab.nginx.start()
         lab.healed()
-        await wait_for(lambda: lab.load.is_connected, 15, "everybody to be back")
+        await lab.audit_between()
+        await wait_for(lambda: lab.load.is_connected, 20, "everybody to be back")
     return f"{rounds} kills"
 
 
@@ -93,5 +94,8 @@ ROWS: Final = (
         "SIGKILL to nginx and its workers, started again within a second",
         "visitors reconnect, after a pause that doubles while nobody answers",
         kill_nginx,
+        equal_within_s=ALL_BACK_WITHIN_S,
+        saved_within_s=ALL_BACK_WITHIN_S,
+        outage_within_s=ALL_BACK_WITHIN_S,
     ),
 )

@@ -1,10 +1,13 @@
 """The library between a process and libc does what it is told, to the calls that SQLite and Python really make."""
 
+import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Final
 
+import apsw
 import pytest
 
 from tests.support.machine import Machine, compile_library
@@ -74,6 +77,40 @@ def test_a_lying_disk_says_that_all_is_well(machine: Machine, tmp_path: Path) ->
 
     assert run(tmp_path, PROBE, machine.environment)[2] == "ok"
     assert machine.injected > 0
+
+
+COMMIT_100: Final = """
+import os, signal, sys, apsw
+db = apsw.Connection(sys.argv[1])
+db.pragma("locking_mode", "exclusive")
+db.pragma("synchronous", SYNCHRONOUS)
+db.pragma("wal_autocheckpoint", 20)
+for _ in range(100):
+    db.execute("INSERT INTO rows VALUES (randomblob(3000))")
+with db:
+    db.execute("INSERT INTO rows VALUES ('not committed')")
+    db.cache_flush()
+    print(os.stat(sys.argv[1] + "-wal").st_size, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize(("synchronous", "rows"), [("full", 100), ("off", 0)])
+def test_a_power_cut_leaves_what_was_synced(machine: Machine, tmp_path: Path, synchronous: str, rows: int) -> None:
+    """With synchronous off nothing was: the library does not take a write for a sync."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    shutil.copy(tmp_path / "ledger.db", disk)
+    program = COMMIT_100.replace("SYNCHRONOUS", repr(synchronous))
+    command = [sys.executable, "-c", program, str(tmp_path / "ledger.db")]
+    environment = machine.environment | machine.on_disk(disk)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    after = apsw.Connection(str(disk / "ledger.db"))
+    assert after.execute("SELECT count(*) FROM rows").get == rows
+    assert after.pragma("integrity_check") == "ok"
+    after.close()
 
 
 @pytest.mark.parametrize("days", [365, -365])

@@ -7,6 +7,8 @@
     machine.heal()
     machine.injected                             how often the disk interfered
 
+    node.settings |= machine.on_disk(folder)     its ledger, there, as a power cut would leave it: what was synced
+
 Faults: `sync_delay_ms` (a slow disk); `sync_fails`, `write_fails` and `read_fails` (EIO); `sync_lies` (fsync
 answers at once, and nothing was written); `clock_days` (how far the time of day is off). Needs a C compiler.
 """
@@ -45,6 +47,14 @@ class Machine:
     def environment(self) -> dict[str, str]:
         """Variables of a process that runs on this machine."""
         return {"LD_PRELOAD": str(self._library), "FAULTY_MACHINE": str(self._control)}
+
+    @staticmethod
+    def on_disk(folder: Path) -> dict[str, str]:
+        """Variables of a process whose ledger stands in this folder as far as it was synced.
+
+        The folder has to begin as a copy of the ledger's.
+        """
+        return {"FAULTY_MACHINE_DISK": str(folder)}
 
     @property
     def injected(self) -> int:

@@ -70,6 +70,15 @@ class Network:
         """Drop this share of the packets on their way, at random."""
         self._filter(receiver, sender, "-m", "statistic", "--mode", "random", "--probability", str(share))
 
+    def dropped(self) -> int:
+        """How many packets were, by what is cut and lossy now."""
+        lines = [
+            line.split()
+            for name in (EDGE, *self.names)
+            for line in self._inside(name, "iptables", "-w", "-nvxL", "INPUT").splitlines()
+        ]
+        return sum(int(words[0]) for words in lines if "DROP" in words[2:3])
+
     def heal(self) -> None:
         """Drop nothing any more."""
         for name in (EDGE, *self.names):
@@ -109,8 +118,8 @@ class Network:
         rule = ("-A", "INPUT", "-s", self._hosts[sender], *match, "-j", "DROP")
         self._inside(receiver, "iptables", "-w", *rule)
 
-    def _inside(self, name: str, *command: str) -> None:
-        _run("ip", "netns", "exec", self._space(name), *command)
+    def _inside(self, name: str, *command: str) -> str:
+        return _run("ip", "netns", "exec", self._space(name), *command)
 
     def _at_edge(self, *words: str) -> None:
         _run("ip", "-n", self._space(EDGE), *words)

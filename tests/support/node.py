@@ -154,15 +154,17 @@ class Node:
         return self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
 
     def trouble(self, since_line: int = 0) -> list[str]:
-        """Lines of the log with a traceback or an error that no test expected."""
-        return [
-            line
-            for line in self.log_lines()[since_line:]
-            if _TROUBLE.search(line) and not any(text in line for text in self.expected_trouble)
+        """Errors of the log that no test expected: their lines; of a traceback the one that names the exception."""
+        lines = self.log_lines()[since_line:]
+        found = [
+            _exception_behind(lines, number) if line.startswith("Traceback") else line
+            for number, line in enumerate(lines)
+            if _TROUBLE.search(line)
         ]
+        return [line for line in found if not any(text in line for text in self.expected_trouble)]
 
     def expect_trouble(self, text: str) -> None:
-        """This text in an ERROR line or in the first line of a traceback is what the test provokes."""
+        """This text in an ERROR line, or in the line of a traceback's exception, is what the test provokes."""
         self.expected_trouble.append(text)
 
     async def end(self) -> None:
@@ -185,3 +187,9 @@ class Node:
     def _running(self) -> Process:
         assert self._process is not None, f"{self.name} was never started"
         return self._process
+
+
+def _exception_behind(lines: list[str], traceback: int) -> str:
+    """The first line behind a traceback's first that is not indented."""
+    rest = (line for line in lines[traceback + 1 :] if line and not line.startswith(" "))
+    return f"Traceback: {next(rest, 'cut off')}"

@@ -41,7 +41,7 @@ def test_a_good_history_has_no_findings() -> None:
     tables = everywhere({TAP: (0, 5)})
 
     assert presses.acknowledged == 5
-    assert not checker.lost(presses, tables)
+    assert not checker.lost(presses.saved, tables)
     assert not checker.doubled(presses, tables)
     assert not checker.diverged(tables)
     assert not checker.stalled(presses, 10)
@@ -53,19 +53,19 @@ def test_a_good_history_has_no_findings() -> None:
 def test_an_acknowledged_tally_that_one_node_does_not_hold_is_lost(held: Table) -> None:
     presses = history(sent(1, 5), saved(1.1, 5))
 
-    assert kinds(checker.lost(presses, {"node1": {TAP: (0, 5)}, "node2": held})) == ["lost"]
+    assert kinds(checker.lost(presses.saved, {"node1": {TAP: (0, 5)}, "node2": held})) == ["lost"]
 
 
 def test_what_was_never_acknowledged_is_not_lost() -> None:
     presses = history(sent(1, 5), saved(1.1, 5), sent(2, 9))
 
-    assert not checker.lost(presses, everywhere({TAP: (0, 5)}))
+    assert not checker.lost(presses.saved, everywhere({TAP: (0, 5)}))
 
 
 def test_a_late_smaller_acknowledgement_hides_no_loss() -> None:
     presses = history(sent(1, 5), saved(1.1, 5), saved(1.2, 3))
 
-    assert kinds(checker.lost(presses, everywhere({TAP: (0, 4)}))) == ["lost", "lost"]
+    assert kinds(checker.lost(presses.saved, everywhere({TAP: (0, 4)}))) == ["lost", "lost"]
 
 
 def test_a_tally_above_what_was_sent_is_doubled() -> None:

@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 
 from cluster import peering
 from cluster.core.offers import Page
+from cluster.core.replica import Replica
 from cluster.ledger import open_ledger
 from cluster.surface import Answer
 from tests.support.waiting import wait_for
@@ -60,6 +61,21 @@ async def test_a_press_repeated_on_another_node_changes_nothing(site: Site) -> N
         presser.press(3)
         assert (await presser.last()).n == 3
     await converged(HOME, 3, one, two, three)
+
+
+async def test_a_node_relays_between_two_that_do_not_know_each_other(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R7: a push goes to one's own peers only, so the third has to see that it lacks something, and to ask."""
+    monkeypatch.setattr(Replica, "tell_peers", lambda self, addresses: None)
+    two = await site.start("n2")
+    one, three = [await site.start(name, site.address("n2")) for name in ("n1", "n3")]
+    await linked(one, two)
+    await linked(two, three)
+    presser = Presser(one)
+    presser.press(5)
+    await converged(HOME, 5, one, two, three)
+    assert [node.counters()["links"] for node in (one, two, three)] == [1, 2, 1]
 
 
 async def test_no_press_waits_for_a_copy_where_there_is_no_other_node(site: Site) -> None:

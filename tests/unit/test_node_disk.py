@@ -47,6 +47,7 @@ async def test_a_full_disk_makes_a_node_read_only_until_there_is_room(
     before = Presser(one)
     before.press(5)
     await before.last()
+    origin = one._peering.replica.identity.origin
     with capture_logs() as logs:
         await fill(one)
         presser = Presser(one)
@@ -64,6 +65,7 @@ async def test_a_full_disk_makes_a_node_read_only_until_there_is_room(
     after.press(9)
     assert (await after.last()).n == 9
     await converged(HOME, 9, one, two)
+    assert one._peering.replica.identity.origin != origin, "of the failed commit nothing is known (R1)"
     assert not one.failed.done()
 
 

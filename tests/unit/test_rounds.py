@@ -29,15 +29,19 @@ async def batches() -> AsyncIterator[Batches]:
 class ScriptedLedger:
     """Its steps give or raise what the test says, one after the other; then it fails."""
 
-    def __init__(self, *steps: Changes | Exception, wanted_steps: int = 0) -> None:
+    def __init__(self, *steps: Changes | Exception, wanted_steps: int = 0, first_steps: int = 0) -> None:
         self.steps = [*steps, LedgerError("the end of the script")]
-        self.wanted_steps = wanted_steps
+        self.wanted_steps, self.first_steps = wanted_steps, first_steps
         self.asked: list[int] = []
         self.round = self
 
     @property
     def is_wanted(self) -> bool:
         return len(self.asked) <= self.wanted_steps
+
+    @property
+    def passes(self) -> int:
+        return int(len(self.asked) > self.first_steps)
 
     def go_round(self, rows_max: int) -> Changes:
         self.asked.append(rows_max)
@@ -77,6 +81,11 @@ async def test_a_round_is_slow_and_fast_while_rows_are_to_be_removed(
 ) -> None:
     _, pauses = await walk(batches, ScriptedLedger(*[Changes()] * 4, wanted_steps=2), monkeypatch)
     assert pauses == [rounds.FAST_S, rounds.FAST_S, rounds.SLOW_S, rounds.SLOW_S]
+
+
+async def test_the_first_pass_after_a_start_is_faster(batches: Batches, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, pauses = await walk(batches, ScriptedLedger(*[Changes()] * 3, first_steps=2), monkeypatch)
+    assert pauses == [rounds.FIRST_S, rounds.FIRST_S, rounds.SLOW_S]
 
 
 async def test_a_full_disk_ends_no_round(batches: Batches, monkeypatch: pytest.MonkeyPatch) -> None:
