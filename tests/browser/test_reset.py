@@ -1,10 +1,13 @@
 """A reset, and the erasure of a visitor, as people with open pages see them."""
 
+import re
+
 import pytest
 from playwright.async_api import expect
 
 from tests.browser.person import BACK_WITHIN_S, Person, Tab
 from tests.browser.site import Site
+from tests.support.operator import RUNBOOK
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -127,6 +130,21 @@ async def test_a_form_rendered_before_a_reset_says_so_and_works_afterwards(calm_
     await tab.assert_shows(item, 0)
     await tab.press(item)
     await tab.assert_shows(item, 1)
+
+
+async def test_what_the_runbook_says_for_a_browsers_console_erases_its_visitor(calm_site: Site, name: str) -> None:
+    item = f"once:{name}"
+    person = await calm_site.meet()
+    tab = await person.open(item)
+    await tab.press(item)
+    await tab.assert_saved()
+    (words,) = re.findall(r"^    (fetch\(.+\))$", RUNBOOK.section("Erase a visitor"), re.MULTILINE)
+
+    status = await tab.page.evaluate(f"(token) => {words}.then((answer) => answer.status)", await token_of(person))
+
+    assert status == 200
+    await calm_site.cluster.assert_converged(item, 0)
+    await tab.assert_liked(item, False)
 
 
 async def test_an_erased_visitors_open_tabs_forget_and_go_on_as_one_fresh_visitor(

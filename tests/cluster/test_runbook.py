@@ -12,9 +12,12 @@ from pathlib import Path
 import apsw
 import pytest
 
+from app.wire import CLOSE_LEAVING
 from tests.cluster.crowd import CLAP, TAP
 from tests.support.browser import Browser
 from tests.support.cluster import Cluster
+from tests.support.echoes import nodes_of_tabs
+from tests.support.nginx import Nginx
 from tests.support.node import Node
 from tests.support.operator import RUNBOOK, Operator
 from tests.support.process import REPOSITORY
@@ -25,6 +28,7 @@ from tests.support.waiting import wait_for
 HERE, WORDS = "cluster/test_runbook.py", "unit/test_runbook_words.py"
 BACKED_UP = (HERE, "test_a_backup_under_load_fills_a_new_node_and_a_lost_cluster")
 EVERYDAY = (HERE, "test_everyday_commands_of_an_operator")
+COME_AND_GO = (HERE, "test_nodes_come_and_go_behind_nginx")
 PROVED_BY = {
     "How is it?": EVERYDAY,
     "Alarms in the log": (WORDS, "test_every_alarm_of_the_source_is_explained"),
@@ -41,11 +45,14 @@ PROVED_BY = {
     "A ledger whose file is broken": (HERE, "test_a_broken_ledger_is_moved_away"),
     "Rows that the disk has changed": (HERE, "test_rows_in_quarantine_are_looked_at_and_forgotten"),
     "A full disk": (HERE, "test_a_full_disk_is_freed"),
-    "A wrong secret": ("cluster/test_membership.py", "test_a_wrong_secret_is_refused_and_both_sides_say_so"),
+    "A wrong secret": (
+        "cluster/test_membership.py",
+        "test_a_wrong_secret_is_refused_and_both_sides_say_so_until_it_is_corrected",
+    ),
     "Change the secret without a stop": (HERE, "test_the_secret_is_changed_without_a_stop"),
-    "Add a node": ("cluster/test_membership.py", "test_naming_one_node_is_enough_to_join"),
-    "Take a node away": EVERYDAY,
-    "Update": ("cluster/test_failover.py", "test_a_rolling_restart_fails_and_repeats_no_press"),
+    "Add a node": COME_AND_GO,
+    "Take a node away": COME_AND_GO,
+    "Update": ("faults/processes.py", "upgrade_in_turn"),
     "Reset an item": EVERYDAY,
     "Erase a visitor": EVERYDAY,
 }
@@ -200,6 +207,49 @@ async def test_everyday_commands_of_an_operator(
     await press(here, TAP, 2)
     assert (await operator.do("How is it?", there)).count("unreachable") == 1
     await cluster.assert_converged(TAP, 2)
+
+
+async def test_nodes_come_and_go_behind_nginx(cluster: Cluster, tmp_path: Path) -> None:
+    """One node, three, two, one: tabs get what nodes.conf names, and "saved" is said as the runbook has it."""
+    first, second = await cluster.start(2)
+
+    def upstreams(*nodes: Node) -> list[str]:
+        return [f"127.0.0.1:{node.port}" for node in nodes]
+
+    async def tabs_are_on(*nodes: Node) -> None:
+        names = {node.name for node in nodes}
+        await wait_for(
+            lambda: has_tabs_on(nginx, names), 10, f"tabs on {', '.join(sorted(names))}, and on no other node"
+        )
+
+    async with Nginx(tmp_path, upstreams(first, second)) as nginx:
+        newcomer = await cluster.add_node(knows=second)
+        await nginx.reload(upstreams(first, second, newcomer))
+        await tabs_are_on(first, second, newcomer)
+
+        async with await Browser.connect(newcomer.address) as there:
+            await nginx.reload(upstreams(first, second))
+            await tabs_are_on(first, second)
+            await newcomer.stop()
+            assert await there.wait_until_closed() == CLOSE_LEAVING
+        await press(first, TAP, 3)
+        await cluster.assert_converged(TAP, 3)
+
+        await second.stop()
+        await nginx.reload(upstreams(first))
+        await tabs_are_on(first)
+        async with await Browser.connect(first.address) as alone:
+            await alone.send_press(TAP)
+            answer = await alone.wait_for_message("pressed")
+            assert (answer["copies"], answer["wanted"]) == (0, 1), "its copy is waited for"
+        first.settings.pop("LIKE_PEERS", None)
+        await first.restart()
+        await press(first, TAP, 2)
+        assert await first.count(TAP) == 6
+
+
+async def has_tabs_on(nginx: Nginx, names: set[str]) -> bool:
+    return set(await nodes_of_tabs(nginx, 6)) == names
 
 
 @pytest.fixture
