@@ -54,6 +54,7 @@ PROVED_BY = {
     "Take a node away": COME_AND_GO,
     "Update": ("faults/processes.py", "upgrade_in_turn"),
     "Reset an item": EVERYDAY,
+    # In the terminal client; on a browser's console: tests/browser/test_reset.py.
     "Erase a visitor": EVERYDAY,
 }
 
