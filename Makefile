@@ -8,6 +8,7 @@
 # make faults-kills   1,000 rounds of SIGKILL        make faults-bits   200 cases of each spoilt file
 # make simulate  SEEDS=10000 lives of a simulated cluster on all cores, and what they came across
 # make ablations LIVES=200 the same with each rule switched off in turn; writes docs/ablations.md
+# make bench-quick  what our node costs beside the floor, in under 3 minutes        make bench  every row, all peers
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -24,7 +25,7 @@ LAYERS := lint unit simulation cluster browser compose overload faults
 
 LONG_FAULTS := faults-kills faults-bits
 
-.PHONY: help install run test $(LAYERS) $(LONG_FAULTS) tools simulate ablations lock clean
+.PHONY: help install run test $(LAYERS) $(LONG_FAULTS) tools simulate ablations bench bench-quick lock clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -50,6 +51,12 @@ simulate: .venv/tests-installed
 ablations: .venv/tests-installed
 	@.venv/bin/python -m tests.simulation.ablate $(LIVES)
 
+bench: .venv/tests-installed
+	@.venv/bin/python -m bench
+
+bench-quick: .venv/tests-installed
+	@.venv/bin/python -m bench --quick
+
 # Programs that tests start and that are not Python packages: nginx, a browser, a container engine.
 tools:
 	@sh tests/install_tools.sh
@@ -69,7 +76,7 @@ tools:
 
 lock: | .venv/bin/python
 	.venv/bin/pip install --quiet --upgrade uv
-	for name in requirements requirements-dev; do \
+	for name in requirements requirements-dev bench/peers/requirements; do \
 		.venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 			--custom-compile-command "make lock" --quiet $$name.in -o $$name.txt || exit 1; done
 

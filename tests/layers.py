@@ -59,7 +59,7 @@ class Layer:
         if self.name != "lint":
             only = ["-k", self.only, "-s"] if self.only else []
             return [[sys.executable, "-m", "pytest", str(self.folder), "-q", "-p", "no:cacheprovider", *only]]
-        packages = ("app", "cluster", "cli", "tests.support", "tests.faults", "tests.layers")
+        packages = ("app", "cluster", "cli", "bench", "tests.support", "tests.faults", "tests.layers")
         return [
             [_beside("ruff"), "format", "--check", "--quiet", "."],
             [_beside("ruff"), "check", "--quiet", "."],

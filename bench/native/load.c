@@ -282,7 +282,8 @@ static void on_read(struct connection *c) {
     if (n) memcpy(data, c->rest, n);
     ssize_t got = recv(c->fd, data + n, READ_MAX - n, 0);
     if (got <= 0) { if (got == 0 || errno != EAGAIN) let_go(c); return; }
-    reads++; bytes += got; n += got; c->rest_n = 0;
+    n += got; c->rest_n = 0;
+    if (!c->is_publisher) { reads++; bytes += got; }
     if (c->state == HANDSHAKE) {
         data[n] = 0;
         char *end = strstr((char *)data, "\r\n\r\n");

@@ -1,0 +1,109 @@
+"""`python -m bench`: measure rows, say what came out, and write the documents if it was all of them.
+
+make bench          every row, all peers; writes docs/performance.json, docs/performance.md and its plots
+make bench-quick    under 3 minutes: our node and the floor, short turns, compared with the recorded run
+python -m bench --rows press-64 joined --peers none --turns 5
+"""
+
+import argparse
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from bench.compiled import PLACE
+from bench.installed import MissingError
+from bench.load import LoadError
+from bench.results import Result, Run, compared, new_run, recorded
+from bench.rows import ROWS, Row
+from bench.subjects import FLOOR, OURS, PEERS, Subject
+
+QUICK_ROWS = ("fan-1000", "joined", "press-64", "idle")
+
+
+def main() -> int:
+    asked = _arguments()
+    run = new_run()
+    file = PLACE / "runs" / f"{run.began.replace(':', '')}.json"
+    before = recorded()
+    print(", ".join(f"{name} {value}" for name, value in run.machine.items()))
+    for row in asked.rows:
+        result = run.results[row.name] = Result(row.name)
+        print(f"\n{row.title} (goal {row.goal})")
+        for turn in range(asked.turns):
+            for subject in _subjects_of(row, asked.peers):
+                _measure(row, subject, result, asked.seconds or row.seconds, f"turn {turn + 1} of {asked.turns}")
+        run.save(file)
+        _say(row, result, before)
+    print(f"\nAll of it: {file}")
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench")
+    rows = {row.name: row for row in ROWS}
+    parser.add_argument("--rows", nargs="+", choices=rows, default=list(rows), metavar="ROW", help=", ".join(rows))
+    parser.add_argument("--peers", choices=("all", "none"), default="all")
+    parser.add_argument("--turns", type=int, default=5, help="measurements of each; the median counts (5)")
+    parser.add_argument("--seconds", type=float, default=0.0, help="of each measurement, instead of the row's")
+    parser.add_argument("--quick", action="store_true", help=f"{', '.join(QUICK_ROWS)}; 3 turns of 2 s, no peers")
+    asked = parser.parse_args()
+    if asked.quick:
+        asked.rows, asked.peers, asked.turns, asked.seconds = list(QUICK_ROWS), "none", 3, 2.0
+    asked.rows = [rows[name] for name in asked.rows]
+    return asked
+
+
+def _subjects_of(row: Row, peers: str) -> Iterable[Subject]:
+    if not row.others:
+        return [OURS]
+    everybody = (FLOOR, OURS, *(PEERS if peers == "all" else ()))
+    return [subject for subject in everybody if row.work in subject.talk]
+
+
+def _measure(row: Row, subject: Subject, result: Result, seconds: float, turn: str) -> None:
+    if subject.name in result.failures:
+        return
+    began_at = time.monotonic()
+    folder = Path(tempfile.mkdtemp(prefix="bench-", dir=_scratch()))
+    try:
+        sample = row.measure(subject, folder, seconds)
+    except (MissingError, LoadError, RuntimeError) as error:
+        result.failures[subject.name] = str(error)
+        print(f"  {subject.name:<18} could not be measured: {error}", flush=True)
+    else:
+        result.samples.setdefault(subject.name, []).append(sample)
+        more = "  ".join(f"{name} {value:,.4g}" for name, value in sample.more.items())
+        took_s = time.monotonic() - began_at
+        print(
+            f"  {subject.name:<18} {sample.value:10,.3f}  {sample.state:<5}  {turn}, {took_s:.0f} s  {more}",
+            flush=True,
+        )
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _scratch() -> Path:
+    folder = PLACE / "scratch"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _say(row: Row, result: Result, before: Run | None) -> None:
+    for subject in result.samples:
+        low, high = result.spread(subject)
+        ratio = result.ratio(subject, FLOOR.name)
+        times = f"  {ratio:.2f} × floor" if ratio and subject != FLOOR.name else ""
+        print(f"  → {subject:<18} {result.median(subject):,.3f} {row.unit} ({low:,.3f} to {high:,.3f}){times}")
+    is_met = row.is_met(result)
+    if is_met is not None:
+        print(f"  → goal {'met' if is_met else 'MISSED'}: {row.ours(result):,.3f}, {row.goal}")
+    old = before.results.get(row.name) if before else None
+    for said in compared(result, old, result.samples, FLOOR.name):
+        print(f"  → {said}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""The peers' own packages, installed beside the benchmark's results. What cannot be had is left out, and said."""
+
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from bench.compiled import PLACE
+
+PEERS: Final = Path(__file__).with_name("peers")
+_NCHAN: Final = Path("/usr/lib/nginx/modules/ngx_nchan_module.so")
+_NCHAN_CONF: Final = """\
+load_module {module};
+daemon off; master_process off; worker_processes 1; worker_rlimit_nofile 30000; pid nginx.pid;
+error_log stderr error;
+events {{ worker_connections 29000; use epoll; multi_accept on; }}
+http {{
+  access_log off; keepalive_requests 100000000; tcp_nodelay on; nchan_shared_memory_size 256M;
+  client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
+  uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+  server {{
+    listen 127.0.0.1:{port} backlog=4096;
+    location /sub {{ nchan_subscriber websocket; nchan_channel_id t; nchan_subscriber_first_message newest; }}
+    location /pub {{
+      nchan_publisher websocket http; nchan_channel_id t; nchan_message_buffer_length 20; nchan_message_timeout 10s;
+    }}
+  }}
+}}
+"""
+
+
+class MissingError(Exception):
+    """A peer cannot be had on this machine; the message says what it needs."""
+
+
+@cache
+def python() -> Path:
+    """A Python with the peers' packages."""
+    folder, wanted = PLACE / "peers-python", PEERS / "requirements.txt"
+    made = folder / "bin" / "python"
+    if not made.exists() or _is_older(made, wanted):
+        _run(sys.executable, "-m", "venv", "--clear", str(folder))
+        _run(str(made), "-m", "pip", "install", "--quiet", "--require-hashes", "--requirement", str(wanted))
+        made.parent.touch()
+    return made
+
+
+@cache
+def node_folder() -> Path:
+    """A folder with the peers' servers for Node and their packages."""
+    if not shutil.which("node") or not shutil.which("npm"):
+        raise MissingError("node and npm (Debian: apt install nodejs npm)")
+    folder = PLACE / "peers-node"
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in (*PEERS.glob("*.js"), *PEERS.glob("package*.json")):
+        shutil.copy(file, folder)
+    if not (folder / "node_modules").exists():
+        _run("npm", "ci", "--silent", "--prefix", str(folder))
+    return folder
+
+
+def nchan_command(port: int) -> list[str]:
+    program = shutil.which("nginx", path="/usr/sbin:/usr/bin")
+    if not program or not _NCHAN.exists():
+        raise MissingError("nginx with nchan (Debian: apt install nginx-light libnginx-mod-nchan)")
+    folder = PLACE / "nchan"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "nginx.conf").write_text(_NCHAN_CONF.format(module=_NCHAN, port=port))
+    return [program, "-p", str(folder), "-c", "nginx.conf", "-e", "stderr"]
+
+
+def _is_older(made: Path, wanted: Path) -> bool:
+    return made.parent.stat().st_mtime < wanted.stat().st_mtime
+
+
+def _run(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise MissingError(f"{' '.join(command)}: {done.stderr.strip()[-300:]}")

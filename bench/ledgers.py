@@ -1,0 +1,72 @@
+"""Ledgers that are full already: made once with the product's own code, then copied.
+
+Every row is a tap of an actor of its own; they are of `ITEMS` items.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from bench.compiled import PLACE
+from bench.subjects import ITEMS
+from cluster.core.offers import Range
+from cluster.core.rows import Row
+from cluster.ledger import open_ledger
+from cluster.ledger_file import SCHEMA_VERSION
+
+_BATCH: Final = 4000
+_ORIGIN: Final = hashlib.blake2b(b"bench", digest_size=16).digest()
+
+
+def full_one(rows: int) -> Path:
+    """The folder of a ledger with so many rows."""
+    folder = PLACE / "ledgers" / f"{rows}-rows-schema-{SCHEMA_VERSION}"
+    if not folder.exists():
+        half_made = folder.with_name(f"{folder.name}.half-made")
+        shutil.rmtree(half_made, ignore_errors=True)
+        half_made.mkdir(parents=True)
+        _fill(half_made, rows)
+        half_made.rename(folder)
+    return folder
+
+
+def put_full_one(data_dir: Path, rows: int) -> None:
+    """A copy of it in this folder."""
+    shutil.copytree(full_one(rows), data_dir, dirs_exist_ok=True)
+
+
+def _fill(folder: Path, rows: int) -> None:
+    ledger = open_ledger(folder)
+    # Nobody needs what is on the disk if this is cut off.
+    ledger._db.pragma("synchronous", "off")
+    try:
+        for start, batch in _batches(rows):
+            ledger.commit([Range(_ORIGIN, start, start + len(batch), batch)], _ORIGIN[::-1], {})
+            print(f"\r  a ledger of {rows:,} rows: {start + len(batch):,}", end="", flush=True)
+        print()
+    finally:
+        ledger.close()
+
+
+def _batches(rows: int) -> Iterator[tuple[int, list[Row]]]:
+    """In key order: item by item, actor by actor, as a pull of a whole ledger brings them."""
+    per_item = rows // ITEMS
+    batch: list[Row] = []
+    seq = 0
+    for item in range(ITEMS):
+        name = f"tap:item-{item}"
+        for actor in range(per_item):
+            seq += 1
+            batch.append(Row(name, _actor(actor, per_item), 0, 1, _ORIGIN, seq))
+            if len(batch) == _BATCH:
+                yield seq - len(batch), batch
+                batch = []
+    if batch:
+        yield seq - len(batch), batch
+
+
+def _actor(number: int, of: int) -> bytes:
+    """Ascending, and spread over all that there may be."""
+    return (number * ((1 << 128) // of)).to_bytes(16, "big")

@@ -1,0 +1,48 @@
+"""The load generator (`native/load.c`) as a function: what it was asked for, and what it measured."""
+
+import json
+import subprocess
+from typing import Any, Final
+
+import msgspec
+
+from bench.compiled import program
+from bench.machine import LOAD_CORE, distance_ns, pinned
+from bench.servers import Server
+
+TIME_MAX_S: Final = 240
+# Above this the generator may have been what limited the server.
+GENERATOR_FULL: Final = 0.95
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """One measurement: the generator's figures, and where the cores were before and after it (ns)."""
+
+    figures: dict[str, Any]
+    distance_ns: tuple[float, float]
+
+    def __getitem__(self, name: str) -> float:
+        return float(self.figures[name])
+
+
+class LoadError(Exception):
+    """The load could not be put on this server; the message is the generator's or the server's."""
+
+
+def run_load(server: Server, mode: str, *options: str, seconds: float, connections: int) -> Measured:
+    """Load this server from the other core. Raises LoadError."""
+    before = distance_ns()
+    command = [
+        str(program("load")), "-m", mode, "-p", str(server.port), "-x", str(server.pid),
+        "-c", str(connections), "-d", str(seconds), *options,
+    ]  # fmt: skip
+    done = subprocess.run(
+        pinned(LOAD_CORE, command), capture_output=True, text=True, check=False, timeout=TIME_MAX_S
+    )
+    if done.returncode != 0 or not done.stdout:
+        said = done.stderr.strip() or f"the load ended with {done.returncode}"
+        raise LoadError(f"{said}\n{server.log.read_text(errors='replace')[-500:]}")
+    figures = json.loads(done.stdout)
+    if figures["closed"] or figures["faults"]:
+        raise LoadError(f"{figures['closed']} connections were closed, {figures['faults']} frames were faulty")
+    return Measured(figures, (before, distance_ns()))

@@ -1,0 +1,49 @@
+"""The machine of a run: which cores, how far they are from each other just now, and what is installed."""
+
+import os
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from bench.compiled import program
+
+REPOSITORY: Final = Path(__file__).resolve().parents[1]
+SERVER_CORE: Final = 0
+LOAD_CORE: Final = 1
+# In ns, between what two cores with a common cache read (80 to 135) and two without (450 to 530).
+FAR_NS: Final = 250
+_OURS: Final = ("aiohttp", "apsw", "msgspec", "uvloop")
+
+
+def distance_ns() -> float:
+    """The round trip of a cache line between the two cores."""
+    return float(_said(str(program("distance"))))
+
+
+def pinned(core: int, command: list[str]) -> list[str]:
+    return ["taskset", "-c", str(core), *command]
+
+
+def describe() -> dict[str, str]:
+    """What a figure of this run depends on, in words."""
+    models = [line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
+    memory = next(line.split()[1] for line in _lines("/proc/meminfo") if line.startswith("MemTotal"))
+    return {
+        "commit": _said("git", "describe", "--always", "--dirty"),
+        "cores": f"{os.cpu_count()} of {models[0] if models else platform.machine()}",
+        "memory": f"{int(memory) / 1024 / 1024:.0f} GiB",
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        **{name: version(name) for name in _OURS},
+    }
+
+
+def _lines(file: str) -> list[str]:
+    return Path(file).read_text().splitlines()
+
+
+def _said(*command: str) -> str:
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    return done.stdout.strip()

@@ -1,0 +1,93 @@
+"""Runs as JSON: what was measured, on what, and what became of it since the recorded run."""
+
+import statistics
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from bench.machine import FAR_NS, REPOSITORY, describe
+
+RECORDED: Final = REPOSITORY / "docs" / "performance.json"
+# A figure that moved less than this may have moved by itself.
+NOISE: Final = 0.15
+
+
+class Sample(msgspec.Struct, frozen=True):
+    """One measurement of one subject: the row's figure, where the cores were (ns), and whatever else was seen."""
+
+    value: float
+    distance_ns: tuple[float, float] = (0.0, 0.0)
+    more: dict[str, float] = {}
+
+    @property
+    def state(self) -> str:
+        """`near` or `far`; `moved` if the cores were apart for a part of it only."""
+        are_far = [distance > FAR_NS for distance in self.distance_ns]
+        return "moved" if any(are_far) and not all(are_far) else "far" if all(are_far) else "near"
+
+
+class Result(msgspec.Struct):
+    """All samples of one row, by subject, in the order of the turns. `failures`: who could not be measured."""
+
+    row: str
+    samples: dict[str, list[Sample]] = {}
+    failures: dict[str, str] = {}
+
+    def median(self, subject: str) -> float | None:
+        values = [sample.value for sample in self.samples.get(subject, ())]
+        return statistics.median(values) if values else None
+
+    def spread(self, subject: str) -> tuple[float, float]:
+        values = [sample.value for sample in self.samples[subject]]
+        return min(values), max(values)
+
+    def ratio(self, subject: str, other: str) -> float | None:
+        """How many times the other's figure: the median of the ratios within a turn."""
+        pairs = zip(self.samples.get(subject, ()), self.samples.get(other, ()), strict=False)
+        ratios = [ours.value / theirs.value for ours, theirs in pairs if theirs.value]
+        return statistics.median(ratios) if ratios else None
+
+    def more(self, subject: str, name: str) -> float | None:
+        """The median of something else that was seen."""
+        values = [sample.more[name] for sample in self.samples.get(subject, ()) if name in sample.more]
+        return statistics.median(values) if values else None
+
+
+class Run(msgspec.Struct):
+    """What `make bench` writes. `began` is in UTC."""
+
+    began: str
+    machine: dict[str, str]
+    results: dict[str, Result] = {}
+
+    def save(self, file: Path) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n")
+
+
+def new_run() -> Run:
+    return Run(datetime.now(UTC).isoformat(timespec="seconds"), describe())
+
+
+def recorded(file: Path = RECORDED) -> Run | None:
+    """The run that docs/performance.md was written from."""
+    return msgspec.json.decode(file.read_bytes(), type=Run) if file.exists() else None
+
+
+def compared(now: Result, before: Result | None, subjects: Iterable[str], floor: str) -> list[str]:
+    """In words what moved since the recorded run, in units of the floor where it was measured in both."""
+    if before is None:
+        return []
+    said = []
+    for subject in subjects:
+        new, old = _comparable(now, subject, floor), _comparable(before, subject, floor)
+        if new is not None and old and abs(new / old - 1) > NOISE:
+            said.append(f"{subject}: {new / old - 1:+.0%} against the recorded run")
+    return said
+
+
+def _comparable(result: Result, subject: str, floor: str) -> float | None:
+    return result.ratio(subject, floor) if floor in result.samples else result.median(subject)

@@ -1,0 +1,136 @@
+"""What is measured: each row of the table in docs/performance.md, with its goal."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from bench import ledgers
+from bench.load import Measured, run_load
+from bench.results import Result, Sample
+from bench.subjects import FAN, FLOOR, IDLE, JOINED, JOINED_ITEMS, NEW_PRESS, OURS, PRESS, Subject
+
+# As close to a tick for each count as the setting goes.
+OWN_TICK: Final = {"LIKE_PUSH_INTERVAL_MS": "1"}
+# What new actors press on.
+FULL_ROWS: Final = 3_000_000
+
+
+class Row(msgspec.Struct, frozen=True):
+    """`measure` makes one sample of one subject in an empty folder, for so many seconds. `limit` is the goal: of
+    our figure, or of how many times the floor's it is.
+    """
+
+    name: str
+    title: str
+    unit: str
+    limit: float
+    measure: Callable[[Subject, Path, float], Sample]
+    work: str
+    of: Literal["value", "ratio"] = "value"
+    others: bool = True
+    seconds: float = 5.0
+    # More goals, of other figures of the same samples: name → limit.
+    also: dict[str, float] = {}
+
+    @property
+    def goal(self) -> str:
+        return f"≤ {self.limit:g} × floor" if self.of == "ratio" else f"≤ {self.limit:,g} {self.unit}"
+
+    def ours(self, result: Result) -> float | None:
+        return result.ratio(OURS.name, FLOOR.name) if self.of == "ratio" else result.median(OURS.name)
+
+    def is_met(self, result: Result) -> bool | None:
+        """None where it was not measured."""
+        ours = self.ours(result)
+        if ours is None:
+            return None
+        more = {name: result.more(OURS.name, name) for name in self.also}
+        return ours <= self.limit and all(
+            seen is not None and seen <= self.also[name] for name, seen in more.items()
+        )
+
+
+def _sample(measured: Measured, value: str, *more: str) -> Sample:
+    seen = {name: measured[name] for name in more}
+    return Sample(measured[value], measured.distance_ns, seen)
+
+
+def _fan(watchers: int) -> Callable[[Subject, Path, float], Sample]:
+    def measure(subject: Subject, folder: Path, seconds: float) -> Sample:
+        settings = OWN_TICK if subject is OURS else {}
+        with subject.start(folder, settings) as server:
+            measured = run_load(server, "fan", *subject.talk[FAN], seconds=seconds, connections=watchers)
+        return _sample(measured, "cpu_us", "loop_us", "per_s")
+
+    return measure
+
+
+def _joined(subject: Subject, folder: Path, seconds: float) -> Sample:
+    settings = {"join": ""} if subject is FLOOR else {}
+    with subject.start(folder, settings) as server:
+        options = (*subject.talk[JOINED], "-k", str(JOINED_ITEMS))
+        measured = run_load(server, "fan", *options, seconds=seconds, connections=1000)
+    return _sample(measured, "cpu_us", "loop_us", "per_s", "messages_per_read")
+
+
+def _bytes(subject: Subject, folder: Path, seconds: float) -> Sample:
+    """How many times the bytes of 100 presses a second a watcher gets at 10,000 a second."""
+    seen = {}
+    for rate in (100, 10_000):
+        with subject.start(folder / str(rate), {}) as server:
+            options = (*subject.talk[FAN], "-R", str(rate))
+            seen[rate] = run_load(server, "fan", *options, seconds=seconds, connections=100)
+    few, many = (seen[rate]["bytes"] / seen[rate]["seconds"] / 100 for rate in seen)
+    return Sample(many / few, seen[10_000].distance_ns, {"bytes_per_s": many})
+
+
+def _press(connections: int) -> Callable[[Subject, Path, float], Sample]:
+    def measure(subject: Subject, folder: Path, seconds: float) -> Sample:
+        with subject.start(folder, {}) as server:
+            options = (*subject.talk[PRESS], "-w", "16")
+            measured = run_load(server, "press", *options, seconds=seconds, connections=connections)
+        return _sample(measured, "cpu_us", "loop_us", "per_s", "p50_us", "p99_us")
+
+    return measure
+
+
+def _new_press(connections: int) -> Callable[[Subject, Path, float], Sample]:
+    def measure(subject: Subject, folder: Path, seconds: float) -> Sample:
+        ledgers.put_full_one(folder / "data", FULL_ROWS)
+        with subject.start(folder, {}) as server:
+            options = (*subject.talk[NEW_PRESS], "-w", "16")
+            measured = run_load(server, "press", *options, seconds=seconds, connections=connections)
+        return _sample(measured, "cpu_us", "loop_us", "per_s", "p50_us", "p99_us")
+
+    return measure
+
+
+def _idle(subject: Subject, folder: Path, seconds: float) -> Sample:
+    with subject.start(folder, {}) as server:
+        measured = run_load(server, "idle", *subject.talk[IDLE], seconds=1.0, connections=10_000)
+    return _sample(
+        measured, "bytes_per_connection", "kernel_bytes_per_connection", "connect_us", "idle_share", "rss"
+    )
+
+
+_PER_COUNT: Final = "µs per delivered count"
+_PER_PRESS: Final = "µs per press"
+ROWS: Final = (
+    Row("fan-1000", "fan-out, one item, 1,000 watchers", _PER_COUNT, 1.25, _fan(1000), FAN, of="ratio"),
+    Row("fan-5000", "fan-out, one item, 5,000 watchers", _PER_COUNT, 1.25, _fan(5000), FAN, of="ratio"),
+    Row("joined", "fan-out, 16 changes per tick to 1,000 watchers", _PER_COUNT, 0.6, _joined, JOINED),
+    Row("bytes", "bytes per watcher, 10,000 against 100 presses/s", "times", 1.1, _bytes, FAN, others=False),
+    Row("press-64", "presses, 64 connections", _PER_PRESS, 10, _press(64), PRESS, also={"loop_us": 5}),
+    Row("press-1000", "presses, 1,000 connections", _PER_PRESS, 10, _press(1000), PRESS, also={"loop_us": 5}),
+    Row(
+        "new-64", "presses of new actors on 3,000,000 rows, 64 connections", _PER_PRESS, 20, _new_press(64),
+        NEW_PRESS, others=False, also={"loop_us": 5},
+    ),
+    Row(
+        "new-1000", "presses of new actors on 3,000,000 rows, 1,000 connections", _PER_PRESS, 20,
+        _new_press(1000), NEW_PRESS, others=False, also={"loop_us": 5},
+    ),
+    Row("idle", "memory per idle watcher, 10,000 of them", "bytes", 3072, _idle, IDLE),
+)  # fmt: skip
