@@ -51,7 +51,7 @@ simulate: .venv/tests-installed
 ablations: .venv/tests-installed
 	@.venv/bin/python -m tests.simulation.ablate $(LIVES)
 
-bench: .venv/tests-installed
+bench: .venv/bench-installed
 	@.venv/bin/python -m bench
 
 bench-quick: .venv/tests-installed
@@ -74,9 +74,13 @@ tools:
 	.venv/bin/pip install --quiet --require-hashes -r requirements-dev.txt
 	@touch $@
 
+.venv/bench-installed: bench/requirements.txt .venv/tests-installed
+	.venv/bin/pip install --quiet --require-hashes -r bench/requirements.txt
+	@touch $@
+
 lock: | .venv/bin/python
 	.venv/bin/pip install --quiet --upgrade uv
-	for name in requirements requirements-dev bench/peers/requirements; do \
+	for name in requirements requirements-dev bench/requirements bench/peers/requirements; do \
 		.venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 			--custom-compile-command "make lock" --quiet $$name.in -o $$name.txt || exit 1; done
 

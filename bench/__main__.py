@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from bench import report
 from bench.compiled import PLACE
 from bench.installed import MissingError
 from bench.load import LoadError
@@ -38,6 +39,9 @@ def main() -> int:
         run.save(file)
         _say(row, result, before)
     print(f"\nAll of it: {file}")
+    if asked.is_whole:
+        report.write(run)
+        print(f"Written: {report.PAGE}")
     return 0
 
 
@@ -52,6 +56,7 @@ def _arguments() -> argparse.Namespace:
     asked = parser.parse_args()
     if asked.quick:
         asked.rows, asked.peers, asked.turns, asked.seconds = list(QUICK_ROWS), "none", 3, 2.0
+    asked.is_whole = asked.rows == list(rows) and asked.peers == "all"
     asked.rows = [rows[name] for name in asked.rows]
     return asked
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from bench.compiled import PLACE
 from bench.subjects import ITEMS
+from cli.restore import restore
 from cluster.core.offers import Range
 from cluster.core.rows import Row
 from cluster.ledger import open_ledger
@@ -35,6 +36,11 @@ def full_one(rows: int) -> Path:
 def put_full_one(data_dir: Path, rows: int) -> None:
     """A copy of it in this folder."""
     shutil.copytree(full_one(rows), data_dir, dirs_exist_ok=True)
+
+
+def put_restored(data_dir: Path, rows: int) -> None:
+    """The same as a ledger of its own: with another id, as two nodes of a cluster have."""
+    restore(full_one(rows) / "ledger.db", data_dir, replaces=False)
 
 
 def _fill(folder: Path, rows: int) -> None:

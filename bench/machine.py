@@ -34,7 +34,7 @@ def describe() -> dict[str, str]:
         "commit": _said("git", "describe", "--always", "--dirty"),
         "cores": f"{os.cpu_count()} of {models[0] if models else platform.machine()}",
         "memory": f"{int(memory) / 1024 / 1024:.0f} GiB",
-        "kernel": platform.release(),
+        "kernel": platform.release().partition("-")[0],
         "python": platform.python_version(),
         **{name: version(name) for name in _OURS},
     }

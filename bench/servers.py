@@ -39,6 +39,12 @@ class Server:
         """Of its main thread alone."""
         return _run_time_s(Path(f"/proc/{self.pid}/task/{self.pid}"))
 
+    def background_share(self, seconds: float = 2.0) -> float:
+        """What it uses of a core when nobody asks it anything: after a start a node looks through its ledger."""
+        before = self.cpu_s()
+        time.sleep(seconds)
+        return (self.cpu_s() - before) / seconds
+
     def rss_bytes(self) -> int:
         return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 

@@ -37,6 +37,10 @@ class Subject(msgspec.Struct, frozen=True):
     note: str = ""
 
 
+def node_command() -> list[str]:
+    return [sys.executable, "-m", "app"]
+
+
 @contextlib.contextmanager
 def _node(folder: Path, settings: Mapping[str, str]) -> Iterator[Server]:
     """One node of this repository, alone unless the settings name peers."""
@@ -50,7 +54,7 @@ def _node(folder: Path, settings: Mapping[str, str]) -> Iterator[Server]:
         "PYTHONPATH": str(REPOSITORY),
         **settings,
     }
-    with serving([sys.executable, "-m", "app"], port, folder, env=env) as server:
+    with serving(node_command(), port, folder, env=env) as server:
         yield server
 
 

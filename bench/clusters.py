@@ -1,0 +1,114 @@
+"""Two nodes that are linked, what passes between them, and nginx before them."""
+
+import contextlib
+import re
+import shutil
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from bench.machine import LOAD_CORE, REPOSITORY, SERVER_CORE
+from bench.servers import Server, free_port, serving
+from bench.subjects import node_command
+
+SECRET: Final = "benchmark benchmark benchmark benchmark"
+WITHIN_S: Final = 120.0
+
+
+class ClusterNode:
+    """A node of a pair while it runs. `cluster_port` is where its peer and its metrics are."""
+
+    def __init__(self, server: Server, cluster_port: int) -> None:
+        self.server, self.cluster_port = server, cluster_port
+
+    def figures(self) -> dict[str, float]:
+        """Its metrics without labels."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.cluster_port}/metrics", timeout=10) as answer:
+            text = answer.read().decode()
+        return {name: float(value) for name, value in re.findall(r"^(\w+) (\S+)$", text, re.MULTILINE)}
+
+
+@contextlib.contextmanager
+def cluster_node(
+    folder: Path, ports: tuple[int, int], peer: int, core: int, settings: Mapping[str, str] | None = None
+) -> Iterator[ClusterNode]:
+    """`ports` are its public and its cluster port, `peer` is the other's cluster port."""
+    port, cluster_port = ports
+    env = {
+        "LIKE_NODE_NAME": folder.name,
+        "LIKE_PORT": str(port),
+        "LIKE_CLUSTER_PORT": str(cluster_port),
+        "LIKE_DATA_DIR": str(folder / "data"),
+        "LIKE_PEERS": f"127.0.0.1:{peer}",
+        "LIKE_SECRET": SECRET,
+        "LIKE_PRESS_RATE": "0",
+        # One answer to a press, not a second one for its copy: what is counted is presses.
+        "LIKE_ACK_COPIES": "0",
+        "PYTHONPATH": str(REPOSITORY),
+        **(settings or {}),
+    }
+    with serving(node_command(), port, folder, env=env, core=core) as server:
+        yield ClusterNode(server, cluster_port)
+
+
+@contextlib.contextmanager
+def pair(
+    folder: Path, *, cores: tuple[int, int] = (LOAD_CORE, SERVER_CORE), settings: Mapping[str, str] | None = None
+) -> Iterator[tuple[ClusterNode, ClusterNode]]:
+    """`a` and `b`, linked. Whatever lies in their `data` folders is theirs."""
+    ports = [(free_port(), free_port()) for _ in range(2)]
+    with contextlib.ExitStack() as stack:
+        nodes = [
+            stack.enter_context(cluster_node(folder / name, own, other[1], core, settings))
+            for name, own, other, core in zip("ab", ports, reversed(ports), cores, strict=True)
+        ]
+        for node in nodes:
+            wait_until(lambda node=node: node.figures()["like_links"] == 1, "the two nodes to be linked")  # type: ignore[misc]
+        a, b = nodes
+        yield a, b
+
+
+def wait_until(is_so: Callable[[], bool], what: str, within_s: float = WITHIN_S) -> None:
+    deadline = time.monotonic() + within_s
+    while not is_so():
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"waited {within_s:g} s for {what}")
+        time.sleep(0.02)
+
+
+def link_bytes(nodes: tuple[ClusterNode, ...]) -> int:
+    """What the links between these nodes have carried so far, both ways, WebSocket framing included.
+
+    Both ends of a connection are sockets of this machine, and each counts what it has sent (`ss`, bytes_sent).
+    """
+    ports = " or ".join(f"sport = :{node.cluster_port} or dport = :{node.cluster_port}" for node in nodes)
+    command = ["ss", "-tinH", "state", "established", f"( {ports} )"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return sum(map(int, re.findall(r"\bbytes_sent:(\d+)", said)))
+
+
+@contextlib.contextmanager
+def nginx_before(nodes: tuple[ClusterNode, ...], folder: Path, core: int = SERVER_CORE) -> Iterator[Server]:
+    """nginx with the project's configuration, one worker."""
+    program = shutil.which("nginx", path="/usr/sbin:/usr/bin")
+    if program is None:
+        raise RuntimeError("nginx is not installed. On Debian: apt install nginx-light")
+    port = free_port()
+    folder.mkdir(parents=True, exist_ok=True)
+    text = (
+        (REPOSITORY / "nginx" / "nginx.conf").read_text().replace("worker_processes auto;", "worker_processes 1;")
+    )
+    (folder / "nginx.conf").write_text(text)
+    (folder / "listen.conf").write_text(f"listen 127.0.0.1:{port};\n")
+    lines = [
+        f"server 127.0.0.1:{node.server.port} {how};"
+        for node in nodes
+        for how in ("max_fails=1 fail_timeout=2s", "backup max_fails=0")
+    ]
+    (folder / "nodes.conf").write_text("\n".join(lines) + "\n")
+    command = [program, "-e", "stderr", "-p", str(folder), "-c", "nginx.conf"]
+    with serving(command, port, folder, core=core) as server:
+        yield server

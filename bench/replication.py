@@ -1,0 +1,114 @@
+"""What the second node costs: its processor time per tally, what passes between the two, and how soon it shows."""
+
+import threading
+import time
+import urllib.request
+from pathlib import Path
+from typing import Final
+
+from bench import ledgers
+from bench.clusters import ClusterNode, cluster_node, link_bytes, pair, wait_until
+from bench.load import run_load
+from bench.machine import LOAD_CORE, SERVER_CORE, distance_ns
+from bench.results import Sample
+from bench.servers import free_port
+from bench.subjects import ITEMS, NEW_PRESS, OURS, Subject
+
+ROWS: Final = 3_000_000
+RATE_OF_PROBES_S: Final = 0.01
+NEW_ACTORS: Final = (
+    "-P", "/live", "-u", "/live", "-I", str(ITEMS),
+    "-b", '{"type":"press","id":{n},"item":"tap:item-{i}","n":1,"tab":"{r}"}',
+)  # fmt: skip
+
+
+def receive(subject: Subject, folder: Path, seconds: float) -> Sample:
+    """Random actors are pressed on one node; the other has 3,000,000 rows, and gets them pushed."""
+    for name in "ab":
+        ledgers.put_restored(folder / name / "data", ROWS)
+    with pair(folder) as (a, b):
+        background = b.server.background_share()
+        began = time.monotonic()
+        before, cpu_s = b.figures()["like_rows_written_total"], b.server.cpu_s()
+        options = (*OURS.talk[NEW_PRESS], "-w", "4")
+        measured = run_load(a.server, "press", *options, seconds=seconds, connections=64)
+        _wait_until_level(a, b)
+        rows, cpu_s = b.figures()["like_rows_written_total"] - before, b.server.cpu_s() - cpu_s
+        cpu_s -= background * (time.monotonic() - began)
+    return Sample(
+        cpu_s * 1e6 / rows, measured.distance_ns, {"rows_per_s": rows / seconds, "background": background}
+    )
+
+
+def _wait_until_level(a: ClusterNode, b: ClusterNode) -> None:
+    wait_until(lambda: b.figures()["like_lag_rows"] == 0 and a.figures()["like_lag_rows"] == 0, "the lag to end")
+
+
+def catch_up(subject: Subject, folder: Path, seconds: float) -> Sample:
+    """An empty node pulls 3,000,000 rows from one that is pressed on meanwhile."""
+    ledgers.put_full_one(folder / "a" / "data", ROWS)
+    ports = [(free_port(), free_port()) for _ in range(2)]
+    before = distance_ns()
+    with cluster_node(folder / "a", ports[0], ports[1][1], LOAD_CORE) as a:
+        probe = Probe(ports[0][1], ports[1][1])
+        began = time.monotonic()
+        with probe, cluster_node(folder / "b", ports[1], ports[0][1], SERVER_CORE) as b:
+            took_s, cpu_s = time.monotonic() - began, b.server.cpu_s()
+            rows = b.figures()["like_rows_written_total"]
+        assert a.server.is_running
+    more = {
+        "rows_per_s": rows / took_s,
+        "lag_p99_ms": probe.percentile_ms(0.99),
+        "lag_max_ms": probe.percentile_ms(1.0),
+    }
+    return Sample(cpu_s * 1e6 / rows, (before, distance_ns()), more)
+
+
+class Probe:
+    """Asks nodes for `/healthz` again and again, on their cluster ports: what their loops keep others waiting."""
+
+    def __init__(self, *ports: int) -> None:
+        self._ports = ports
+        self._waited_s: list[float] = []
+        self._is_over = threading.Event()
+
+    def __enter__(self) -> "Probe":
+        self._threads = [threading.Thread(target=self._ask, args=(port,)) for port in self._ports]
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._is_over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _ask(self, port: int) -> None:
+        while not self._is_over.wait(RATE_OF_PROBES_S):
+            began = time.monotonic()
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10).close()
+            except OSError:
+                continue  # it does not listen yet
+            self._waited_s.append(time.monotonic() - began)
+
+    def percentile_ms(self, share: float) -> float:
+        waited = sorted(self._waited_s)
+        return 1000 * waited[min(len(waited) - 1, int(share * len(waited)))] if waited else float("nan")
+
+
+def traffic(subject: Subject, folder: Path, seconds: float) -> Sample:
+    """Bytes between two nodes per press, both ways, at 1,000 and at 20,000 presses of new actors a second."""
+    seen = {}
+    for rate in (1000, 20_000):
+        with pair(folder / str(rate)) as nodes:
+            wait_until(lambda nodes=nodes: nodes[0].figures()["like_lag_rows"] == 0, "quiet")  # type: ignore[misc]
+            before, presses = link_bytes(nodes), nodes[0].figures()["like_engine_presses_total"]
+            measured = run_load(
+                nodes[0].server, "fan", *NEW_ACTORS, "-s", '{"type":"watch","items":["tap:item-0"]}',
+                "-f", '{"type":"counts"', "-R", str(rate), seconds=seconds, connections=1,
+            )  # fmt: skip
+            _wait_until_level(*nodes)
+            presses = nodes[0].figures()["like_engine_presses_total"] - presses
+            seen[rate] = (link_bytes(nodes) - before) / presses
+    return Sample(seen[1000], measured.distance_ns, {"bytes_at_20000": seen[20_000]})

@@ -1,0 +1,141 @@
+"""docs/performance.md and its plots, written from a run: `python -m bench.report [FILE]`, as `make bench` does."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from bench.machine import REPOSITORY
+from bench.results import RECORDED, Result, Run
+from bench.rows import ROWS, Row
+from bench.subjects import FLOOR, OURS, PEERS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PAGE: Final = REPOSITORY / "docs" / "performance.md"
+PLOTS: Final = REPOSITORY / "docs" / "performance"
+_NOTES: Final = {subject.name: subject.note for subject in (FLOOR, OURS, *PEERS)}
+HEAD: Final = """\
+# Performance
+
+Written by `make bench`, from [performance.json](performance.json): {machine}.
+
+What is measured is the processor time of one server process per message: the kernel's count of the run time of all
+its threads. The server is on one core, whoever loads and measures on the other; all are taken in turns in one run,
+and a figure is the median of its turns, with the lowest and the highest behind it. *Far* stands where the
+hypervisor had put the two cores apart: then everything costs up to three times as much, so compare within a row
+only. The floor is a server in C that does nothing but send: what the kernel costs. Our node is the whole product:
+every press is a row that is on disk before anybody hears of it; what the others count is in memory.
+
+    make bench          all of this, {rows} rows, all peers: about an hour
+    make bench-quick    our node and the floor, in under 3 minutes, compared with this page
+"""
+
+
+def main() -> int:
+    file = Path(sys.argv[1]) if len(sys.argv) > 1 else RECORDED
+    write(msgspec.json.decode(file.read_bytes(), type=Run))
+    return 0
+
+
+def write(run: Run) -> None:
+    """The page and its plots, and the run itself as the recorded one."""
+    run.save(RECORDED)
+    measured = [(row, run.results[row.name]) for row in ROWS if row.name in run.results]
+    machine = ", ".join(f"{name} {value}" for name, value in run.machine.items())
+    parts = [HEAD.format(machine=machine, rows=len(measured)), "\n## Goals\n\n", *_goals(measured)]
+    for row, result in measured:
+        if row.others:
+            parts += _details(row, result)
+    PAGE.write_text("".join(parts))
+    draw(measured)
+
+
+def _goals(measured: list[tuple[Row, Result]]) -> Iterator[str]:
+    yield "| work | goal | ours | floor | best peer | |\n|---|---|---|---|---|---|\n"
+    for row, result in measured:
+        ours = row.ours(result)
+        said = "not measured" if ours is None else f"{ours:,.3g}{' × floor' if row.of == 'ratio' else ''}"
+        more = "; ".join(_more(result, name) for name in (*row.also, *row.at_least))
+        verdict = {True: "met", False: "**missed**", None: "–"}[row.is_met(result)]
+        floor = _figure(result.median(FLOOR.name))
+        cells = (row.title, _goal(row), f"{said}{f' ({more})' if more else ''}", floor, _best_peer(result), verdict)
+        yield "| " + " | ".join(cells) + " |\n"
+    missed = [row for row, result in measured if row.is_met(result) is False]
+    if missed:
+        yield "\n" + "\n".join(f"- **{row.title}**: {row.why or 'not looked into yet.'}" for row in missed) + "\n"
+
+
+def _goal(row: Row) -> str:
+    more = [f"{name} ≤ {limit:g}" for name, limit in row.also.items()]
+    more += [f"{name} ≥ {limit:,g}" for name, limit in row.at_least.items()]
+    return "; ".join([row.goal, *more])
+
+
+def _more(result: Result, name: str) -> str:
+    return f"{name} {_figure(result.more(OURS.name, name))}"
+
+
+def _best_peer(result: Result) -> str:
+    medians = {peer.name: result.median(peer.name) for peer in PEERS}
+    known = {name: value for name, value in medians.items() if value is not None}
+    if not known:
+        return "–"
+    best = min(known, key=lambda name: known[name])
+    return f"{_figure(known[best])} {best}"
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.3g}" if value < 1000 else f"{value:,.0f}"
+
+
+def _details(row: Row, result: Result) -> Iterator[str]:
+    yield f"\n## {row.title[0].upper()}{row.title[1:]}\n\n![{row.title}](performance/{row.name}.svg)\n\n"
+    yield f"| server | {row.unit} | lowest to highest | × floor | cores | |\n|---|---|---|---|---|---|\n"
+    for subject in sorted(result.samples, key=lambda name: result.median(name) or 0):
+        low, high = result.spread(subject)
+        ratio = result.ratio(subject, FLOOR.name)
+        states = ", ".join(sorted({sample.state for sample in result.samples[subject]}))
+        times = f"{ratio:.2f}" if ratio and subject != FLOOR.name else ""
+        cells = (subject, _figure(result.median(subject)), f"{_figure(low)} to {_figure(high)}", times, states)
+        yield "| " + " | ".join((*cells, _NOTES.get(subject, ""))) + " |\n"
+    for subject, why in result.failures.items():
+        yield f"| {subject} | could not be measured | | | | {why.splitlines()[0] if why else ''} |\n"
+
+
+def draw(measured: list[tuple[Row, Result]]) -> None:
+    """One picture for each row with others in it."""
+    import matplotlib as mpl  # noqa: PLC0415 - only whoever draws needs it
+
+    mpl.use("svg")
+    mpl.rcParams["svg.hashsalt"] = "performance"  # the same figures give the same file
+    PLOTS.mkdir(exist_ok=True)
+    for row, result in measured:
+        if row.others and result.samples:
+            _bars(row, result).savefig(PLOTS / f"{row.name}.svg", metadata={"Date": None})
+
+
+def _bars(row: Row, result: Result) -> "Figure":
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    names = sorted(result.samples, key=lambda name: -(result.median(name) or 0))
+    medians = [result.median(name) or 0.0 for name in names]
+    spreads = [result.spread(name) for name in names]
+    errors = [
+        [value - low for value, (low, _) in zip(medians, spreads, strict=True)],
+        [high - value for value, (_, high) in zip(medians, spreads, strict=True)],
+    ]
+    figure = Figure(figsize=(7, 0.4 * len(names) + 1), layout="constrained")
+    axes = figure.subplots()
+    colours = ["#c2185b" if name == OURS.name else "#9e9e9e" for name in names]
+    axes.barh(names, medians, xerr=errors, color=colours, error_kw={"linewidth": 0.8})
+    axes.set_xlabel(row.unit)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+if __name__ == "__main__":
+    sys.exit(main())
