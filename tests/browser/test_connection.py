@@ -5,7 +5,7 @@ import time
 import pytest
 from playwright.async_api import WebSocketRoute, expect
 
-from tests.browser.person import NEVER_RETRIES
+from tests.browser.person import NEVER_RETRIES, Run
 from tests.browser.site import Site
 from tests.support.waiting import wait_for
 
@@ -136,3 +136,17 @@ async def test_a_leaving_node_is_left_when_it_asks_for_it(calm_site: Site) -> No
     await tab.wait_until_live()
     assert len(dialled_at) == 2
     assert 0.9 < dialled_at[1] - told_at < 2
+
+
+async def test_retries_are_spread_and_never_more_than_10_s_apart(run: Run) -> None:
+    lines = """
+        const delays = (random) => [0, 1, 2, 3, 4, 5, 99].map((attempt) => timing.retryDelay(attempt, random));
+        return [delays(1), delays(0)];
+    """
+    assert await run(lines) == [[500, 1000, 2000, 4000, 8000, 10000, 10000], [0] * 7]
+
+
+async def test_45xx_and_protocol_errors_are_final_and_nothing_else(run: Run) -> None:
+    final = [1002, 1003, 1007, 1008, 1009, 4500, 4502]
+    passing = [1000, 1001, 1005, 1006, 1011, 1012, 1013, 4001, 4002, 4003, 4004]
+    assert await run(f"return {final + passing}.filter(timing.isFinal);") == final

@@ -287,17 +287,3 @@ async def test_taps_of_another_tab_are_sent_and_shown_by_nobody_but_the_node(run
         return seen;
     """
     assert await run(lines) == [1, 1, [[0, 2]], 2, 3, 3]
-
-
-async def test_retries_are_spread_and_never_more_than_10_s_apart(run: Run) -> None:
-    lines = """
-        const delays = (random) => [0, 1, 2, 3, 4, 5, 99].map((attempt) => timing.retryDelay(attempt, random));
-        return [delays(1), delays(0)];
-    """
-    assert await run(lines) == [[500, 1000, 2000, 4000, 8000, 10000, 10000], [0] * 7]
-
-
-async def test_45xx_and_protocol_errors_are_final_and_nothing_else(run: Run) -> None:
-    final = [1002, 1003, 1007, 1008, 1009, 4500, 4502]
-    passing = [1000, 1001, 1005, 1006, 1011, 1012, 1013, 4001, 4002, 4003, 4004]
-    assert await run(f"return {final + passing}.filter(timing.isFinal);") == final

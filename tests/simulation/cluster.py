@@ -7,45 +7,25 @@ assert_exact         every tally is what its presser pressed, every count and di
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import count
 from types import TracebackType
 from typing import Self
 
 from cluster.core.items import VISITOR_LENGTH, counted, erasure_key
 from cluster.core.press import Reset
-from cluster.core.rows import Key, Row
+from cluster.core.rows import Key
 from cluster.core.sums import BUCKETS, bucket_of, shifted, sums_of
 from tests.simulation.links import FENCED_FOR_NOTHING
 from tests.simulation.network import Network
 from tests.simulation.node import SimNode
+from tests.simulation.promises import Version, promise, tally_of
 from tests.simulation.storage import Storage
 from tests.simulation.visitors import Visitor
 from tests.simulation.world import World
 
-Version = Callable[[Row | None], object]
 QUIET_S = 40.0
 CONVERGE_S = 40.0
-
-
-def tally_of(row: Row | None) -> tuple[int, int] | None:
-    """What counts of a row."""
-    return (row.gen, row.n) if row else None
-
-
-def whole(row: Row | None) -> Row | None:
-    """All of a row, to its last byte of `ext`."""
-    return row
-
-
-class ViolationError(AssertionError):
-    """A promise was broken; not to be mistaken for a scenario that did not get where it wanted."""
-
-
-def promise(kept: object, broken: str) -> None:
-    """Assert one of the cluster's promises."""
-    if not kept:
-        raise ViolationError(broken)
 
 
 class SimCluster:

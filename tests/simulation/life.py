@@ -7,10 +7,11 @@ import sys
 from typing import Self
 
 from cluster.core.rows import Key
-from tests.simulation.cluster import SimCluster, promise
+from tests.simulation.cluster import SimCluster
 from tests.simulation.faults import Faults
 from tests.simulation.first_version import make_first
 from tests.simulation.node import SimNode
+from tests.simulation.promises import promise
 
 KINDS = ("tap", "once", "clap")
 LIFE_S = 25.0

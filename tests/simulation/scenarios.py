@@ -9,8 +9,9 @@ from collections.abc import Callable
 from cluster.core.press import Press
 from cluster.core.rows import Key
 from cluster.core.wire import End, encode
-from tests.simulation.cluster import SimCluster, promise, whole
+from tests.simulation.cluster import SimCluster
 from tests.simulation.node import SimNode
+from tests.simulation.promises import promise, whole
 
 ITEM = "tap:home"
 Scenario = Callable[[], None]

@@ -3,8 +3,9 @@
 from cluster.core.items import VISITOR_LENGTH
 from cluster.core.offers import Outcome
 from cluster.core.press import Erasure, Reset, Wish
-from tests.simulation.cluster import SimCluster, promise
+from tests.simulation.cluster import SimCluster
 from tests.simulation.node import SimNode
+from tests.simulation.promises import promise
 from tests.simulation.scenarios import (
     ITEM,
     Presser,

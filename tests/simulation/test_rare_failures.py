@@ -6,7 +6,8 @@ digest", "R5 headers behind a scan", "R12 header of a lost reset".
 
 import pytest
 
-from tests.simulation.cluster import SimCluster, whole
+from tests.simulation.cluster import SimCluster
+from tests.simulation.promises import whole
 
 ITEM = "once:post-1"
 

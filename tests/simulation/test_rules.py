@@ -5,7 +5,7 @@ import pytest
 from tests.simulation import scenarios_of_repair
 from tests.simulation.ablate import PAGE
 from tests.simulation.ablations import ABLATIONS, switched_off
-from tests.simulation.cluster import ViolationError
+from tests.simulation.promises import ViolationError
 from tests.simulation.scenarios import SCENARIOS, play
 
 assert scenarios_of_repair, "its scenarios register themselves"
