@@ -3,7 +3,8 @@
 1. Frames are written synchronously to the transport, whole, so they never tear aiohttp's own close frames,
    and no task waits for a client that does not read.
 2. What is sent within one turn of the loop leaves in one write, in order.
-3. Over `BACKLOG_BYTES_MAX` unsent bytes the connection is closed: buffering more would freeze the loop.
+3. Over `BACKLOG_BYTES_MAX` unsent bytes the connection is closed: buffering more would freeze the loop. Who
+   pushes looks after that by itself (`app.hub`).
 4. A closed connection takes nothing more, and is aborted after `LINGER_S` if its client does not let go:
    a close that waits for unsent bytes waits for ever.
 
@@ -54,8 +55,11 @@ class Connection:
         self._outbox.append(frame)
 
     def push(self, frames: bytes) -> None:
-        self._outbox.append(frames)
-        self._flush()
+        if self._outbox:
+            self._outbox.append(frames)
+            self._flush()
+        elif not self.is_closing:
+            self._transport.write(frames)
 
     def backlog_bytes(self) -> int:
         return self._transport.get_write_buffer_size()

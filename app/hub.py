@@ -2,10 +2,12 @@
 
 Commits only mark items as changed; a push sends the newest numbers, at most once per push interval.
 
-1. Per push, an item is encoded once, for all its watchers; a watcher gets one write, whatever it watches.
+1. Watchers of the same items are an audience. Per push, what changed is encoded once for each audience, and each of
+   its watchers gets one write: the same bytes.
 2. Only the newest count is ever sent: there is no queue of older ones.
-3. A slow watcher (over `SLOW_BYTES` unsent) is skipped; what it missed is remembered by name, and it gets the
-   newest numbers once it has drained. One that stays slow for `SLOW_S` is closed with 4002.
+3. An audience is looked over for slow watchers (over `SLOW_BYTES` unsent) whenever it was sent `LOOK_BYTES` or a
+   second has passed. A slow one is skipped; what it missed is remembered by name, and it gets the newest numbers
+   once it has drained. One that stays slow for `SLOW_S` is closed with 4002.
 4. Once and clap tallies go to every watching tab of their visitor. When an item's gen rises, all its watchers
    are told that their tally is 0 in the new one.
 5. Tabs of a visitor that was erased are told before anything else of that commit.
@@ -19,45 +21,29 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from app import wire
-from app.connection import Outlet
+from app.audience import Audience, Watcher
 from app.metrics import Metrics
 from app.visitors import visitor_of
 from cluster.core.items import belongs_to_visitor, erasure_key
 from cluster.surface import Changed, ItemState, Tally
 
-SLOW_BYTES: Final = 64 * 1024
+# With what may come on top of it before anybody looks, 64 KiB.
+SLOW_BYTES: Final = 48 * 1024
 SLOW_S: Final = 5.0
+LOOK_BYTES: Final = 16 * 1024
+LOOK_S: Final = 1.0
 # Some 5 ms of writing: then others get their turn.
 WRITES_PER_TURN: Final = 500
 
 
-class Watcher:
-    """One browser connection in the hub; the session that made it says which visitor it is.
-
-    `on_erased` is called when that visitor was erased: the session names another (`Hub.set_visitor`).
-    """
-
-    __slots__ = ("items", "mine", "missed", "on_erased", "outlet", "slow_since", "visitor")
-
-    def __init__(self, outlet: Outlet, visitor: bytes, on_erased: Callable[[], None]) -> None:
-        self.outlet = outlet
-        self.visitor = visitor
-        self.on_erased = on_erased
-        self.items: set[str] = set()
-        self.mine: dict[str, wire.MyTally] = {}
-        self.missed: set[str] = set()
-        self.slow_since: float | None = None
-
-
 class _Watched:
-    """One watched item. `state` is None until the engine has told it, `frame` until it was pushed."""
+    """One watched item. `state` is None until the engine has told it."""
 
-    __slots__ = ("frame", "state", "watchers")
+    __slots__ = ("audiences", "state")
 
     def __init__(self) -> None:
-        self.watchers: set[Watcher] = set()
+        self.audiences: set[Audience] = set()
         self.state: ItemState | None = None
-        self.frame: bytes = b""
 
 
 class Hub:
@@ -68,19 +54,21 @@ class Hub:
         self._clock = clock
         self._on_watchers = on_watchers
         self._items: dict[str, _Watched] = {}
+        self._audiences: dict[frozenset[str], Audience] = {}
         self._visitors: dict[bytes, set[Watcher]] = {}
         self._watchers = 0
         self._changed: set[str] = set()
         self._owed: set[Watcher] = set()
         self._slow: set[Watcher] = set()
         self._wake = asyncio.Event()
+        self._written = 0
 
     def add(self, watcher: Watcher) -> None:
         self._visitors.setdefault(watcher.visitor, set()).add(watcher)
         self._count_watchers(1)
 
     def remove(self, watcher: Watcher) -> None:
-        self.unwatch(watcher, list(watcher.items))
+        self._move(watcher, frozenset())
         self._forget_visitor(watcher)
         self._owed.discard(watcher)
         self._slow.discard(watcher)
@@ -91,23 +79,19 @@ class Hub:
     def set_visitor(self, watcher: Watcher, visitor: bytes) -> None:
         self._forget_visitor(watcher)
         watcher.visitor = visitor
-        watcher.mine.clear()
+        watcher.mine = None
         self._visitors.setdefault(visitor, set()).add(watcher)
 
     def watch(self, watcher: Watcher, items: Iterable[str]) -> None:
-        for item in items:
-            self._items.setdefault(item, _Watched()).watchers.add(watcher)
-            watcher.items.add(item)
+        self._move(watcher, watcher.items.union(items))
 
     def unwatch(self, watcher: Watcher, items: Iterable[str]) -> None:
-        for item in watcher.items.intersection(items):
-            watcher.items.remove(item)
-            watcher.missed.discard(item)
-            watcher.mine.pop(item, None)
-            watched = self._items[item]
-            watched.watchers.remove(watcher)
-            if not watched.watchers:
-                del self._items[item]
+        self._move(watcher, watcher.items.difference(items))
+        for item in items:
+            if watcher.mine is not None:
+                watcher.mine.pop(item, None)
+            if watcher.missed is not None:
+                watcher.missed.discard(item)
 
     def learn(self, items: Mapping[str, ItemState]) -> None:
         """A snapshot's states. No older than what is known here: engines deliver in commit order."""
@@ -129,6 +113,8 @@ class Hub:
         if self._changed or self._owed:
             self._wake.set()
 
+    # -- pushes
+
     async def run(self, push_interval_ms: int) -> None:
         """Push whenever something changed, at most once per interval; look after slow watchers."""
         while True:
@@ -143,12 +129,71 @@ class Hub:
 
     async def push(self) -> None:
         """One tick: everything that changed since the last one."""
-        batches = self._batches()
-        for number, (watcher, items) in enumerate(batches.items(), start=1):
-            self._deliver(watcher, items)
-            if number % WRITES_PER_TURN == 0:
+        changed, self._changed = self._changed, set()
+        self._tell_mine()
+        self._written = 0
+        for audience, items in self._who_gets(changed).items():
+            for watcher in audience.slow:
+                assert watcher.missed is not None, "a slow watcher misses what it is not sent"
+                watcher.missed.update(items)
+            await self._write(audience, self._frame_of(items))
+
+    def _who_gets(self, changed: Iterable[str]) -> dict[Audience, list[str]]:
+        found: dict[Audience, list[str]] = {}
+        for item in changed:
+            watched = self._items.get(item)
+            if watched is not None and watched.state is not None:
+                for audience in watched.audiences:
+                    found.setdefault(audience, []).append(item)
+        return found
+
+    def _frame_of(self, items: Iterable[str]) -> bytes:
+        """Their newest counts."""
+        states = {item: self._items[item].state for item in items}
+        return wire.frame(wire.Counts({item: state.count for item, state in states.items() if state is not None}))
+
+    async def _write(self, audience: Audience, frame: bytes) -> None:
+        """To all who read; with a pause for others where they are many, in which some may leave."""
+        quick = list(audience.quick.items())
+        self._metrics.pushes.inc(len(quick))
+        start = 0
+        while start < len(quick):
+            stop = start + WRITES_PER_TURN - self._written
+            for watcher, write in quick[start:stop]:
+                if watcher.audience is audience:
+                    write(frame)
+            self._written += len(quick[start:stop])
+            start = stop
+            if self._written >= WRITES_PER_TURN:
+                self._written = 0
                 await asyncio.sleep(0)
-        self._metrics.pushes.inc(len(batches))
+        self._look_over(audience, len(frame))
+
+    def _tell_mine(self) -> None:
+        """Own tallies go first, and leave with the counts behind them."""
+        owed, self._owed = self._owed, set()
+        for watcher in owed:
+            if watcher.mine and watcher.slow_since is None:
+                mine = {item: tally for item, tally in watcher.mine.items() if item in watcher.items}
+                watcher.mine = None
+                if mine:
+                    watcher.outlet.send(wire.frame(wire.Mine(mine)))
+
+    # -- slow watchers
+
+    def _look_over(self, audience: Audience, sent_bytes: int) -> None:
+        """Find those who do not read what they are sent."""
+        now = self._clock()
+        audience.unlooked_bytes += sent_bytes
+        if audience.unlooked_bytes < LOOK_BYTES and now - audience.looked_at < LOOK_S:
+            return
+        audience.unlooked_bytes, audience.looked_at = 0, now
+        for watcher in [each for each in audience.quick if each.outlet.backlog_bytes() > SLOW_BYTES]:
+            del audience.quick[watcher]
+            audience.slow.add(watcher)
+            watcher.slow_since, watcher.missed = now, set()
+            self._slow.add(watcher)
+            self._metrics.slow_watchers.labels("skipped").inc()
 
     def look_after_slow(self) -> None:
         """Catch up those who have drained, close those who have not for too long."""
@@ -157,13 +202,55 @@ class Hub:
             since = watcher.slow_since
             assert since is not None, "a slow watcher is slow since some time"
             if watcher.outlet.backlog_bytes() <= SLOW_BYTES:
-                self._slow.discard(watcher)
-                watcher.slow_since = None
-                self._deliver(watcher, ())
+                self._catch_up(watcher)
             elif now - since > SLOW_S:
                 self._slow.discard(watcher)
                 self._metrics.slow_watchers.labels("closed").inc()
                 watcher.outlet.close(wire.CLOSE_TOO_SLOW)
+
+    def _catch_up(self, watcher: Watcher) -> None:
+        """It is quick again, and gets one frame with the truth."""
+        missed, watcher.missed, watcher.slow_since = watcher.missed or set(), None, None
+        self._slow.discard(watcher)
+        if watcher.audience is not None:
+            watcher.audience.slow.discard(watcher)
+            watcher.audience.quick[watcher] = watcher.outlet.push
+        self._owed.add(watcher)
+        self._tell_mine()
+        if missed:
+            watcher.outlet.push(self._frame_of(missed))
+
+    # -- who is who
+
+    def _move(self, watcher: Watcher, items: frozenset[str]) -> None:
+        """From the audience of what it has watched to that of these items; of none to none."""
+        old = watcher.audience
+        if old is not None:
+            old.quick.pop(watcher, None)
+            old.slow.discard(watcher)
+            if not old.quick and not old.slow:
+                self._dissolve(old)
+        watcher.audience = None
+        if items:
+            new = watcher.audience = self._audiences.get(items) or self._gather(items)
+            if watcher.slow_since is None:
+                new.quick[watcher] = watcher.outlet.push
+            else:
+                new.slow.add(watcher)
+
+    def _gather(self, items: frozenset[str]) -> Audience:
+        audience = self._audiences[items] = Audience(items, self._clock())
+        for item in items:
+            self._items.setdefault(item, _Watched()).audiences.add(audience)
+        return audience
+
+    def _dissolve(self, audience: Audience) -> None:
+        del self._audiences[audience.items]
+        for item in audience.items:
+            watched = self._items[item]
+            watched.audiences.remove(audience)
+            if not watched.audiences:
+                del self._items[item]
 
     def _tell_erased(self, erased: frozenset[bytes]) -> None:
         """The hub knows visitors by id, an erasure says a hash: so every one here is hashed, 10 ms for 10,000."""
@@ -176,8 +263,9 @@ class Hub:
         if state != known:
             self._changed.add(item)
         if known is not None and state.gen > known.gen:
-            for watcher in watched.watchers:
-                self._owe(watcher, item, Tally(state.gen, 0))
+            for audience in watched.audiences:
+                for watcher in (*audience.quick, *audience.slow):
+                    self._owe(watcher, item, Tally(state.gen, 0))
 
     def _note_tally(self, item: str, visitor: bytes, tally: Tally) -> None:
         for watcher in self._visitors.get(visitor, ()):
@@ -185,46 +273,10 @@ class Hub:
                 self._owe(watcher, item, tally)
 
     def _owe(self, watcher: Watcher, item: str, tally: Tally) -> None:
+        if watcher.mine is None:
+            watcher.mine = {}
         watcher.mine[item] = wire.MyTally(tally.gen, tally.n)
         self._owed.add(watcher)
-
-    def _batches(self) -> dict[Watcher, list[str]]:
-        """Who is to get which items; their frames are made here, once each."""
-        changed, self._changed = self._changed, set()
-        owed, self._owed = self._owed, set()
-        batches: dict[Watcher, list[str]] = {watcher: [] for watcher in owed}
-        for item in changed:
-            watched = self._items.get(item)
-            if watched is None or watched.state is None:
-                continue
-            watched.frame = wire.frame(wire.Counts({item: watched.state.count}))
-            for watcher in watched.watchers:
-                batches.setdefault(watcher, []).append(item)
-        return batches
-
-    def _deliver(self, watcher: Watcher, items: Iterable[str]) -> None:
-        """One write with what the watcher still watches of these items and of those it missed."""
-        if not watcher.items:
-            return
-        if watcher.outlet.backlog_bytes() > SLOW_BYTES:
-            self._skip(watcher, items)
-            return
-        if watcher.missed:
-            items = watcher.missed.union(items)
-            watcher.missed = set()
-        frames = [self._items[item].frame for item in items if item in watcher.items]
-        if watcher.mine:
-            frames.insert(0, wire.frame(wire.Mine(watcher.mine)))
-            watcher.mine = {}
-        if frames:
-            watcher.outlet.push(b"".join(frames))
-
-    def _skip(self, watcher: Watcher, items: Iterable[str]) -> None:
-        watcher.missed.update(watcher.items.intersection(items))
-        if watcher.slow_since is None:
-            watcher.slow_since = self._clock()
-            self._slow.add(watcher)
-            self._metrics.slow_watchers.labels("skipped").inc()
 
     def _forget_visitor(self, watcher: Watcher) -> None:
         tabs = self._visitors[watcher.visitor]

@@ -21,7 +21,7 @@ from aiohttp import WSCloseCode, WSMessage, WSMsgType, web, web_ws
 from app import files, guards, keys, memory, wire
 from app.connection import Connection
 from app.desk import Desk
-from app.hub import SLOW_BYTES, SLOW_S
+from app.hub import SLOW_S
 from app.pace import Pace, work_per_s
 from app.session import Session
 
@@ -36,6 +36,8 @@ UNANSWERED_MAX: Final = 100
 UNANSWERED_UNLIMITED_MAX: Final = 250
 CAUGHT_UP_LOOK_S: Final = 0.02
 UNHEARD_BYTES: Final = 32 * 1024
+# A client that has not taken so much of its answers is not read from.
+UNREAD_BYTES: Final = 64 * 1024
 LEAVING_S_MAX: Final = 3.0
 LEAVING_PER_S: Final = 1000
 LEAVING_GRACE_S: Final = 0.5
@@ -185,7 +187,7 @@ class Live:
                     return
             if session.unanswered > self._unanswered_max:
                 await _caught_up(session, connection, self._unanswered_max // 2)
-            if connection.backlog_bytes() > SLOW_BYTES and not await _has_drained(connection):
+            if connection.backlog_bytes() > UNREAD_BYTES and not await _has_drained(connection):
                 self._desk.metrics.slow_watchers.labels("closed").inc()
                 connection.close(wire.CLOSE_TOO_SLOW)
             await pace.keep(session.work)
@@ -213,7 +215,7 @@ async def _has_drained(connection: Connection) -> bool:
     """Waits until the client has read what it asked for, or is gone; False if it has not after `SLOW_S`."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + SLOW_S
-    while connection.backlog_bytes() > SLOW_BYTES and not connection.is_closing:
+    while connection.backlog_bytes() > UNREAD_BYTES and not connection.is_closing:
         if loop.time() > deadline:
             return False
         await asyncio.sleep(CAUGHT_UP_LOOK_S)

@@ -18,9 +18,9 @@ from functools import partial
 from typing import Final
 
 from app import wire
+from app.audience import Watcher
 from app.connection import Outlet
 from app.desk import Desk, tally_in
-from app.hub import Watcher
 from app.pace import ITEMS_PER_WORK
 from app.refusals import ERASED, REFUSALS, error
 from app.visitors import TokenError, actor_of, new_tab, new_visitor

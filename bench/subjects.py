@@ -80,7 +80,7 @@ OURS: Final = Subject(
         ),
         JOINED: (
             *_LIVE, "-s", watch(*(f"tap:home-{number}" for number in range(JOINED_ITEMS))),
-            "-f", '{"type":"counts"', "-I", str(JOINED_ITEMS),
+            "-f", '{"type":"counts"', "-n", '"tap:', "-I", str(JOINED_ITEMS),
             "-b", '{"type":"press","id":{n},"item":"tap:home-{i}"}',
         ),
         PRESS: (

@@ -14,7 +14,8 @@
  *   -s TEXT sent when a connection is open (repeatable)  -q TEXT the same for the publisher
  *   -b TEXT one publication or request, in which {n} is a running number from 1, {k} one of this connection, {c} the
  *           number of the connection, {i} one of -I items in turn, {r} twelve random digits, {t} the time in us
- *   -f PREFIX only messages that begin so count (repeatable)  -E answer engine.io's "2" with "3"
+ *   -f PREFIX only messages that begin so count (repeatable)
+ *   -n TEXT  a message that counts counts as often as it holds this   -E answer engine.io's "2" with "3"
  *   -L fan: latency, by "t":<us> in every sixteenth watcher's messages
  *   -y USEC how often the sockets are looked at (200). A sleeping reader would cost the server 2 to 4 us per send()
  *           to wake it, which readers behind a network card do not.
@@ -62,7 +63,7 @@ struct list { const char *texts[LIST_MAX]; int n; };
 static struct {
     int port, connections, window, round, engine_io, latency, sources, http_publish, browser, items, look_us;
     double seconds, warm_s, rate;
-    const char *mode, *path, *publish_path, *body;
+    const char *mode, *path, *publish_path, *body, *counted;
     struct list headers, hellos, publisher_hellos, prefixes;
     int pids[16], pids_n;
 } ask = {.connections = 1, .window = 1, .round = 1, .items = 1, .look_us = 200, .seconds = 8, .warm_s = 1,
@@ -240,6 +241,14 @@ static int does_count(const uint8_t *payload, uint64_t n) {
     return !ask.prefixes.n;
 }
 
+/* As how many messages this one counts. */
+static int times(const uint8_t *payload, uint64_t n) {
+    int found = 0;
+    if (!ask.counted) return 1;
+    for (const uint8_t *at = payload, *end = payload + n; (at = memmem(at, end - at, ask.counted, strlen(ask.counted))); at++) found++;
+    return found;
+}
+
 static void note_message(struct connection *c, const uint8_t *payload, uint64_t n) {
     if (is_press && c->answered < c->sent) {
         uint64_t sent_at = c->sent_at[c->answered++ % ask.window];
@@ -268,7 +277,7 @@ static size_t take_frames(struct connection *c, uint8_t *data, size_t n, int *co
         else if (ask.engine_io && length == 1 && *payload == '2') send_all(c, answer, masked(answer, 1, (uint8_t *)"3", 1));
         else if (opcode <= 2 && !c->is_publisher && does_count(payload, length)) {
             note_message(c, payload, length);
-            (*counted)++;
+            *counted += times(payload, length);
         }
         at += header + length;
     }
@@ -484,7 +493,7 @@ static void add(struct list *list, const char *text) {
 }
 
 static void read_options(int argc, char **argv) {
-    for (int option; (option = getopt(argc, argv, "m:p:P:u:Uc:d:W:w:k:R:H:Bs:q:b:I:f:ELS:x:y:")) != -1;) switch (option) {
+    for (int option; (option = getopt(argc, argv, "m:p:P:u:Uc:d:W:w:k:R:H:Bs:q:b:I:f:n:ELS:x:y:")) != -1;) switch (option) {
         case 'm': ask.mode = optarg; break;
         case 'p': ask.port = atoi(optarg); break;
         case 'P': ask.path = optarg; break;
@@ -503,6 +512,7 @@ static void read_options(int argc, char **argv) {
         case 'b': ask.body = optarg; break;
         case 'I': ask.items = atoi(optarg); break;
         case 'f': add(&ask.prefixes, optarg); break;
+        case 'n': ask.counted = optarg; break;
         case 'E': ask.engine_io = 1; break;
         case 'L': ask.latency = 1; break;
         case 'S': ask.sources = atoi(optarg); break;

@@ -71,9 +71,11 @@ async def test_a_push_goes_behind_what_was_sent_before_it() -> None:
 async def test_too_much_unsent_closes_with_4002_and_nothing_more_is_written() -> None:
     connection, transport, fake = connect()
     transport.backlog = BACKLOG_BYTES_MAX
-    connection.push(b"fits")
+    connection.send(b"fits")
+    await asyncio.sleep(0)
     transport.backlog += 1
-    connection.push(b"one too many")
+    connection.send(b"one too many")
+    await asyncio.sleep(0)
     connection.push(b"late")
     connection.send(b"later")
     await asyncio.sleep(0)

@@ -6,7 +6,8 @@ import pytest
 
 from app import hub as hub_module
 from app import wire
-from app.hub import SLOW_BYTES, SLOW_S, Hub, Watcher
+from app.audience import Watcher
+from app.hub import LOOK_BYTES, LOOK_S, SLOW_BYTES, SLOW_S, Hub
 from app.metrics import Metrics
 from cluster.core.items import erasure_key
 from cluster.surface import Changed, ItemState, Tally
@@ -36,6 +37,15 @@ class Hall:
 
     def change(self, gen: int = 0, **counts: int) -> None:
         self.hub.on_changed(Changed({f"tap:{name}": ItemState(gen, count) for name, count in counts.items()}, {}))
+
+    async def find_slow(self, outlet: FakeOutlet, backlog: int = SLOW_BYTES + 1) -> None:
+        """This one does not read, and the hub comes to know it."""
+        outlet.backlog = backlog
+        self.clock.now += LOOK_S
+        self.change(a=-1)
+        await self.hub.push()
+        outlet.sent.clear()
+        outlet.pushes.clear()
 
     def tally(self, item: str, visitor: bytes, n: int, gen: int = 0) -> None:
         self.hub.on_changed(Changed({}, {(item, visitor + bytes(6)): Tally(gen, n)}))
@@ -115,7 +125,8 @@ async def test_a_later_change_wins_over_an_earlier_snapshot(hall: Hall) -> None:
 async def test_a_slow_watcher_is_skipped_and_gets_the_newest_number_when_it_has_drained(hall: Hall) -> None:
     _, slow = hall.watcher("tap:a", "tap:b")
     _, quick = hall.watcher("tap:a")
-    slow.backlog = SLOW_BYTES + 1
+    await hall.find_slow(slow)
+    quick.pushes.clear()
     for count in (1, 2, 3):
         hall.change(a=count, b=count)
         await hall.hub.push()
@@ -132,9 +143,7 @@ async def test_a_slow_watcher_is_skipped_and_gets_the_newest_number_when_it_has_
 
 async def test_a_watcher_that_stays_slow_is_closed_with_4002(hall: Hall) -> None:
     _, slow = hall.watcher("tap:a")
-    slow.backlog = SLOW_BYTES + 1
-    hall.change(a=1)
-    await hall.hub.push()
+    await hall.find_slow(slow)
     hall.clock.now += SLOW_S
     hall.hub.look_after_slow()
     assert slow.closed_with is None
@@ -145,14 +154,58 @@ async def test_a_watcher_that_stays_slow_is_closed_with_4002(hall: Hall) -> None
 
 async def test_a_slow_watcher_that_went_away_is_nobodys_business(hall: Hall) -> None:
     watcher, slow = hall.watcher("tap:a")
-    slow.backlog = SLOW_BYTES + 1
-    hall.change(a=1)
-    await hall.hub.push()
+    await hall.find_slow(slow)
     hall.hub.remove(watcher)
     hall.clock.now += 2 * SLOW_S
     hall.hub.look_after_slow()
     assert slow.closed_with is None
     assert not hall.hub._slow
+
+
+async def test_a_slow_watcher_is_found_before_it_costs_much_more_than_it_may(hall: Hall) -> None:
+    """Within a second nobody is looked at, but for what was sent."""
+    _, slow = hall.watcher("tap:a")
+    slow.backlog = SLOW_BYTES + 1
+    for count in range(1, 10_000):
+        hall.change(a=count)
+        await hall.hub.push()
+    assert LOOK_BYTES <= sum(map(len, slow.pushes)) < 1.1 * LOOK_BYTES
+
+
+async def test_a_slow_watcher_is_owed_its_own_tally_until_it_has_drained(hall: Hall) -> None:
+    _, slow = hall.watcher("tap:a", "once:b")
+    await hall.find_slow(slow)
+    hall.tally("once:b", VISITOR, 3)
+    await hall.hub.push()
+    assert not slow.sent
+    slow.backlog = 0
+    hall.hub.look_after_slow()
+    assert slow.messages() == [{"type": "mine", "tallies": {"once:b": {"gen": 0, "n": 3}}}]
+
+
+async def test_what_a_slow_watcher_watches_no_more_it_has_not_missed(hall: Hall) -> None:
+    watcher, slow = hall.watcher("tap:a", "tap:b")
+    await hall.find_slow(slow)
+    hall.change(a=1, b=1)
+    await hall.hub.push()
+    hall.hub.unwatch(watcher, ["tap:b"])
+    hall.change(a=2)
+    await hall.hub.push()
+    slow.backlog = 0
+    hall.hub.look_after_slow()
+    assert slow.messages() == [{"type": "counts", "counts": {"tap:a": 2}}]
+
+
+async def test_watchers_of_the_same_items_are_one_audience_whatever_way_they_came_to_it(hall: Hall) -> None:
+    one, _ = hall.watcher("tap:a", "tap:b")
+    other, _ = hall.watcher("tap:b")
+    hall.hub.watch(other, ["tap:a", "tap:b"])
+    third, _ = hall.watcher("tap:a", "tap:b", "tap:c")
+    hall.hub.unwatch(third, ["tap:c"])
+    assert one.audience is other.audience is third.audience
+    for watcher in (one, other, third):
+        hall.hub.remove(watcher)
+    assert (hall.hub._audiences, hall.hub._items) == ({}, {})
 
 
 @pytest.mark.parametrize("item", ["once:a", "clap:a"])
@@ -265,4 +318,5 @@ def test_the_number_of_watchers_is_reported(hall: Hall) -> None:
     hall.watcher("tap:a")
     hall.hub.remove(watcher)
     assert hall.reported == [1, 2, 1]
-    assert not hall.hub._visitors[VISITOR] - set(hall.hub._items["tap:a"].watchers)
+    (audience,) = hall.hub._items["tap:a"].audiences
+    assert hall.hub._visitors[VISITOR] == set(audience.quick)

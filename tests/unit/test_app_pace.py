@@ -85,7 +85,7 @@ async def test_a_browser_that_does_not_read_its_answers_is_not_read_from(
     await browser.hear("hello")
     connections = site.client.app[keys.LIVE]
     (connection,) = connections._sessions
-    monkeypatch.setattr(connection, "backlog_bytes", lambda: live.SLOW_BYTES + 1)
+    monkeypatch.setattr(connection, "backlog_bytes", lambda: live.UNREAD_BYTES + 1)
     await browser.say(type="press", id=1, item="tap:a", n=1)
     await browser.say(type="press", id=2, item="tap:a", n=2)
     assert await browser.closed_with() == 4002
