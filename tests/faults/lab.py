@@ -218,8 +218,11 @@ class Lab:
 
     async def _note_repairs(self) -> dict[int, float]:
         """`like_repairs_total` by process, of the nodes that have this metric, and of those that had it before."""
-        figures = {node.pid: await self.figures(node) for node in self.nodes}
-        self._repaired |= {pid: each[REPAIRS] for pid, each in figures.items() if REPAIRS in each}
+        for node in self.nodes:
+            # One whose disk is spoilt may end at any moment: that of it which was not asked in time is not counted.
+            with suppress(aiohttp.ClientError, OSError):
+                pid, figures = node.pid, await self.figures(node)
+                self._repaired |= {pid: figures[REPAIRS]} if REPAIRS in figures else {}
         return dict(self._repaired)
 
     def _repairs_since(self, before: dict[int, float]) -> int | None:
