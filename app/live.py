@@ -1,4 +1,4 @@
-"""`GET /live`: accepts a browser's WebSocket, feeds its session, and ends it.
+"""`GET /live`: accepts browsers' WebSockets, begins their sessions, and ends them.
 
 1. A forbidden origin is accepted and closed with 4502: a browser's script cannot see a refused handshake.
 2. A connection from which nothing came for `SILENCE_S`, not even a ping, is closed with 4003.
@@ -15,12 +15,12 @@ import asyncio
 from contextlib import suppress
 from typing import Final
 
-import structlog
-from aiohttp import WSCloseCode, WSMessage, WSMsgType, web, web_ws
+from aiohttp import web
 
 from app import files, guards, keys, memory, wire
-from app.connection import Connection
+from app.connection import Connection, Conversation
 from app.desk import Desk
+from app.handshake import TakenOver, accepted, take_over
 from app.hub import SLOW_S
 from app.pace import Pace, work_per_s
 from app.session import Session
@@ -34,18 +34,13 @@ UNANSWERED_MAX: Final = 100
 # Where visitors may press without limit, their programs do. Two answers to each of these, of the longest items, fit
 # into what a connection may have unsent.
 UNANSWERED_UNLIMITED_MAX: Final = 250
-CAUGHT_UP_LOOK_S: Final = 0.02
-UNHEARD_BYTES: Final = 32 * 1024
+# How often a client that has to wait is looked at.
+LOOK_S: Final = 0.02
 # A client that has not taken so much of its answers is not read from.
 UNREAD_BYTES: Final = 64 * 1024
 LEAVING_S_MAX: Final = 3.0
 LEAVING_PER_S: Final = 1000
 LEAVING_GRACE_S: Final = 0.5
-
-# aiohttp would keep half a MiB of every browser that talks faster than it is heard: twice this number.
-vars(web_ws)["DEFAULT_CHUNK_SIZE"] = UNHEARD_BYTES
-
-_log = structlog.get_logger(__name__)
 
 
 class Live:
@@ -63,22 +58,22 @@ class Live:
         self._has_left = asyncio.Event()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        if request.headers.get("Upgrade", "").lower() != "websocket":
-            raise web.HTTPUpgradeRequired(headers={"Upgrade": "websocket"})
-        socket = web.WebSocketResponse(
-            compress=False, max_msg_size=wire.MESSAGE_BYTES_MAX + 1, autoping=False, timeout=1.0
-        )
-        try:
-            await socket.prepare(request)
-        except ConnectionResetError:
-            # Gone before the handshake was done. The socket is half prepared, and aiohttp would trip over it.
-            return web.Response()
+        answer = accepted(request)
+        transport = request.transport
+        if transport is None or transport.is_closing():
+            return web.Response()  # gone before the handshake was done
         refusal = self._refusal(request)
+        connection = Connection(transport, self)
+        ahead = take_over(request, transport, connection, answer)
         if refusal is not None:
-            await socket.close(code=refusal, drain=False)
-        elif request.transport is not None:
-            await self._converse(Connection(socket, request.transport), socket)
-        return socket
+            connection.close(refusal)
+            return TakenOver()
+        connection.pace = Pace(self._work_per_s, asyncio.get_running_loop().time())
+        connection.session = self._sessions[connection] = Session(self._desk, connection)
+        self._desk.metrics.connections.inc()
+        if ahead:
+            connection.data_received(ahead)
+        return TakenOver()
 
     @property
     def is_full(self) -> bool:
@@ -148,78 +143,41 @@ class Live:
             return wire.CLOSE_OVERLOADED
         return None
 
-    async def _converse(self, connection: Connection, socket: web.WebSocketResponse) -> None:
-        session = self._sessions[connection] = Session(self._desk, connection)
-        self._desk.metrics.connections.inc()
-        try:
-            await self._listen(connection, socket, session)
-        except Exception:  # noqa: BLE001 - logged, and told to the client
-            # The handshake is done, so no HTTP answer can tell of it any more.
-            _log.exception("live.failed")
-            connection.close(WSCloseCode.INTERNAL_ERROR)
-        finally:
-            del self._sessions[connection]
+    # -- what connections ask and tell (`app.connection.Owner`)
+
+    def hold_s(self, connection: Connection, session: Conversation) -> float | None:
+        """How long the next message of this client has to wait; None: not at all."""
+        assert isinstance(session, Session) and connection.pace is not None, "it was begun here"
+        if session.unanswered > self._unanswered_max:
+            session.is_catching_up = True
+        if session.is_catching_up:
+            if session.unanswered > self._unanswered_max // 2:
+                return LOOK_S
+            session.is_catching_up = False
+        if connection.backlog_bytes() > UNREAD_BYTES:
+            return self._hold_unread(connection, session)
+        session.unread_since = None
+        return connection.pace.pause_s(session.work, asyncio.get_running_loop().time())
+
+    def _hold_unread(self, connection: Connection, session: Session) -> float:
+        """It does not take its answers: it is closed if that lasts."""
+        now = asyncio.get_running_loop().time()
+        if session.unread_since is None:
+            session.unread_since = now
+        elif now - session.unread_since > SLOW_S:
+            self._desk.metrics.slow_watchers.labels("closed").inc()
+            connection.close(wire.CLOSE_TOO_SLOW)
+        return LOOK_S
+
+    def lost(self, connection: Connection) -> None:
+        session = self._sessions.pop(connection, None)
+        # A ring with its session would be left to the collector, which the node keeps from looking that far.
+        connection.session = None
+        if session is not None:
             self._desk.metrics.connections.dec()
             session.end()
-            connection.release()
-            _forget_how_it_ended(socket)
-            if not self._sessions:
-                self._has_left.set()
-
-    async def _listen(self, connection: Connection, socket: web.WebSocketResponse, session: Session) -> None:
-        loop = asyncio.get_running_loop()
-        pace = Pace(self._work_per_s)
-        while True:
-            message: WSMessage = await socket.receive()
-            connection.heard_at = loop.time()
-            match message.type:
-                case WSMsgType.TEXT if not connection.is_closing:
-                    session.receive(message.data)
-                case WSMsgType.TEXT:
-                    pass
-                case WSMsgType.PING:
-                    connection.send(wire.pong_frame(message.data))
-                case WSMsgType.PONG:
-                    pass
-                case WSMsgType.BINARY:
-                    connection.close(WSCloseCode.UNSUPPORTED_DATA)
-                case _:
-                    return
-            if session.unanswered > self._unanswered_max:
-                await _caught_up(session, connection, self._unanswered_max // 2)
-            if connection.backlog_bytes() > UNREAD_BYTES and not await _has_drained(connection):
-                self._desk.metrics.slow_watchers.labels("closed").inc()
-                connection.close(wire.CLOSE_TOO_SLOW)
-            await pace.keep(session.work)
-
-
-def _forget_how_it_ended(socket: web.WebSocketResponse) -> None:
-    """A socket keeps the error that ended it, and its traceback the socket: a ring that only a full collection of
-    all objects takes apart, which stops the loop for as long as ten thousand of them need.
-    """
-    error = socket.exception()
-    if error is not None:
-        error.__traceback__ = error.__context__ = None
-
-
-async def _caught_up(session: Session, connection: Connection, unanswered: int) -> None:
-    """Until the engine owes no more than so many answers, or the connection was closed.
-
-    It looks now and then instead of being told: this is rare, and two sides can end it.
-    """
-    while session.unanswered > unanswered and not connection.is_closing:  # noqa: ASYNC110
-        await asyncio.sleep(CAUGHT_UP_LOOK_S)
-
-
-async def _has_drained(connection: Connection) -> bool:
-    """Waits until the client has read what it asked for, or is gone; False if it has not after `SLOW_S`."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + SLOW_S
-    while connection.backlog_bytes() > UNREAD_BYTES and not connection.is_closing:
-        if loop.time() > deadline:
-            return False
-        await asyncio.sleep(CAUGHT_UP_LOOK_S)
-    return True
+        if not self._sessions:
+            self._has_left.set()
 
 
 async def let_go(request: web.Request, response: web.StreamResponse) -> None:

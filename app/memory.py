@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-# 18 KiB for the session of an idle browser, some for the kernel, some for what a slow one has not taken.
+# 3 KiB for the session of an idle browser, some for the kernel, the most for what a slow one has not taken.
 BYTES_PER_BROWSER: Final = 64 * 1024
 # cgroup v2 and v1, as a process in a container sees them.
 LIMITS: Final = (

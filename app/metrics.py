@@ -40,6 +40,8 @@ class Metrics:
         self.presses = Counter(
             "like_presses_total", "Answered presses by way and outcome.", ("way", "outcome"), registry=registry
         )
+        # To look a labelled counter up costs several times as much as to count.
+        self._presses: dict[tuple[str, str], Counter] = {}
         self.refused = Counter(
             "like_messages_refused_total", "Messages answered with an error.", ("code",), registry=registry
         )
@@ -58,7 +60,11 @@ class Metrics:
     def count_press(self, way: str, answer: Answer, asked: int | None) -> None:
         """The first answer to a press: what was refused, taken in part, or taken."""
         is_short = asked is not None and answer.n < asked
-        self.presses.labels(way, answer.refusal or ("partial" if is_short else "taken")).inc()
+        outcome = answer.refusal or ("partial" if is_short else "taken")
+        counter = self._presses.get((way, outcome))
+        if counter is None:
+            counter = self._presses[way, outcome] = self.presses.labels(way, outcome)
+        counter.inc()
 
     def count_turned_away(self, reason: str) -> None:
         self.turned_away.labels(reason).inc()

@@ -1,7 +1,5 @@
 """How fast a browser is heard: one that floods must not take the turns of ten thousand that do not.
 
-aiohttp hands over a flood's messages without giving others a turn, for as long as it has some in its buffer.
-
 1. After `WORK_PER_TURN` others get their turn.
 2. After `WORK_PER_S` within less than a second the client is not read from until the second is over. TCP then
    holds it back: nothing is lost, nothing has to be refused, and what it sends waits in its own memory. Where
@@ -11,7 +9,6 @@ Work is counted by `app.session`: a message is 1, and every `ITEMS_PER_WORK` ite
 are 1 more. A page needs some ten a second when somebody presses as fast as they can.
 """
 
-import asyncio
 from typing import Final
 
 WORK_PER_TURN: Final = 5
@@ -25,22 +22,24 @@ def work_per_s(press_rate: float) -> float:
 
 
 class Pace:
-    """Of one connection. `keep` is called after every message, with all the work so far."""
+    """Of one connection. `pause_s` is called after every message, with all the work so far, and the time."""
 
-    def __init__(self, work_per_s: float) -> None:
+    __slots__ = ("_second_began_at", "_second_began_with", "_turn_began_with", "_work_per_s")
+
+    def __init__(self, work_per_s: float, now: float) -> None:
         self._work_per_s = work_per_s
-        self._loop = asyncio.get_running_loop()
-        self._second_began_at = self._loop.time()
+        self._second_began_at = now
         self._second_began_with = 0
         self._turn_began_with = 0
 
-    async def keep(self, work: int) -> None:
+    def pause_s(self, work: int, now: float) -> float | None:
+        """How long the next message waits; 0 is a turn of the loop, None not at all."""
         if work - self._turn_began_with < WORK_PER_TURN:
-            return
+            return None
         self._turn_began_with = work
         pause_s = 0.0
         if work - self._second_began_with >= self._work_per_s:
-            pause_s = max(0.0, 1.0 - (self._loop.time() - self._second_began_at))
+            pause_s = max(0.0, 1.0 - (now - self._second_began_at))
             self._second_began_with = work
-            self._second_began_at = self._loop.time() + pause_s
-        await asyncio.sleep(pause_s)
+            self._second_began_at = now + pause_s
+        return pause_s

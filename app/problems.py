@@ -17,6 +17,7 @@ from aiohttp.typedefs import Handler
 from app.refusals import REFUSALS, error
 
 CONTENT_TYPE: Final = "application/problem+json"
+_KEPT: Final = ("Allow", "Upgrade", "Sec-WebSocket-Version")
 
 _log = structlog.get_logger(__name__)
 
@@ -53,7 +54,7 @@ async def answer_problems(request: web.Request, handler: Handler) -> web.StreamR
     except web.HTTPException as refused:
         if refused.status < 400:
             raise
-        kept = {name: value for name, value in refused.headers.items() if name in ("Allow", "Upgrade")}
+        kept = {name: value for name, value in refused.headers.items() if name in _KEPT}
         return _answer(refused.status, {"detail": refused.reason}, kept)
     except Exception:  # noqa: BLE001 - logged, and answered
         _log.exception("http.failed", method=request.method, route=_route_of(request))

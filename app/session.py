@@ -7,7 +7,8 @@
    and actor the engine owes a session only the newest second answer.
 4. An error answers one message and changes nothing. `FAULTS_MAX` mistakes within `FAULTS_WINDOW_S` end it.
 5. `unanswered` counts what the engine still has to do for this session, and `work` all that it was ever asked to
-   do; `app.live` stops reading from a client that asks for more than the engine can do, or too fast (`app.pace`).
+   do; `app.live` stops reading from a client that asks for more than the engine can do, or too fast (`app.pace`),
+   and notes here since when.
 
 Made and fed by `app.live`, on the loop's thread.
 """
@@ -35,19 +36,27 @@ FAULTS_WINDOW_S: Final = 10.0
 class Session:
     """`receive` takes every text frame of the client; `end` is called once, when it is gone."""
 
+    __slots__ = (
+        "__weakref__", "_desk", "_faults", "_has_ended", "_is_afresh", "_outlet", "_tab", "_watcher",
+        "is_catching_up", "unanswered", "unread_since", "work",
+    )  # fmt: skip
+
     def __init__(self, desk: Desk, outlet: Outlet) -> None:
         self._desk = desk
         self._outlet = outlet
         self._tab = new_tab()
-        self._faults: deque[float] = deque(maxlen=FAULTS_MAX + 1)
+        # When the newest mistakes were made; most clients make none.
+        self._faults: deque[float] | None = None
         self._watcher = Watcher(outlet, new_visitor(), self._begin_afresh)
         self._has_ended = False
         self._is_afresh = False
         self.unanswered = self.work = 0
+        self.is_catching_up = False
+        self.unread_since: float | None = None
         desk.hub.add(self._watcher)
         self._say_hello()
 
-    def receive(self, text: str) -> None:
+    def receive(self, text: bytes) -> None:
         self.work += 1
         try:
             message = wire.decode(text)
@@ -205,6 +214,8 @@ class Session:
 
     def _note_fault(self) -> None:
         now = self._desk.clock()
+        if self._faults is None:
+            self._faults = deque(maxlen=FAULTS_MAX + 1)
         self._faults.append(now)
         if len(self._faults) > FAULTS_MAX and now - self._faults[0] <= FAULTS_WINDOW_S:
             self._outlet.close(wire.CLOSE_PROTOCOL_VIOLATION)

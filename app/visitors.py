@@ -12,6 +12,7 @@ import hashlib
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from itsdangerous import BadSignature, Signer
@@ -66,4 +67,9 @@ def actor_of(item: str, visitor: bytes, tab: str) -> bytes:
     """Whose presses on this item a press of this visitor's tab raises."""
     if belongs_to_visitor(item):
         return visitor + _WHOLE_VISITOR
-    return visitor + hashlib.blake2b(tab.encode(), digest_size=_TAB_HASH_LENGTH).digest()
+    return visitor + _tab_hash(tab)
+
+
+@lru_cache(maxsize=4096)
+def _tab_hash(tab: str) -> bytes:
+    return hashlib.blake2b(tab.encode(), digest_size=_TAB_HASH_LENGTH).digest()

@@ -170,7 +170,7 @@ _encoder: Final = msgspec.json.Encoder()
 _UNREADABLE: Final = (ValueError, RecursionError)
 
 
-def decode(text: str) -> ClientMessage:
+def decode(text: bytes | str) -> ClientMessage:
     """One message of a client, or `MessageError` with the reason in words for its author."""
     try:
         return _client_messages.decode(text)
@@ -194,7 +194,7 @@ def decode_reset_body(body: bytes) -> ResetBody:
         raise MessageError(f"not a reset: {wrong}") from wrong
 
 
-def _id_of(text: str) -> int | None:
+def _id_of(text: bytes | str) -> int | None:
     try:
         return _numbered.decode(text).id
     except _UNREADABLE:

@@ -17,6 +17,7 @@ whether an item is of legal form, and `is_pressable` whether this version can co
 """
 
 import re
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 
@@ -45,6 +46,7 @@ def is_item(item: str) -> bool:
     return not any(part in ("", ".", "..") for part in match[2].split("/"))
 
 
+@lru_cache(maxsize=1024)
 def is_pressable(item: str) -> bool:
     """Whether this version of the program knows how to count the item."""
     return is_item(item) and kind_of(item) in _LARGEST

@@ -1,14 +1,16 @@
-"""The socket side: joined writes, order, and clients that do not read."""
+"""The socket side: joined writes, order, what is held back, how it ends, and clients that do not read."""
 
 import asyncio
 import socket
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from app import connection as connection_module
-from app import keys, wire
+from app import frames, keys, wire
 from app.connection import BACKLOG_BYTES_MAX, Connection
+from app.pace import WORK_PER_TURN
 from tests.unit.sites import Site, until
 
 
@@ -16,7 +18,7 @@ class FakeTransport:
     def __init__(self) -> None:
         self.writes: list[bytes] = []
         self.backlog = 0
-        self.is_aborted = False
+        self.is_aborted = self.is_closed = self.is_paused = False
 
     def write(self, data: bytes) -> None:
         self.writes.append(data)
@@ -25,28 +27,62 @@ class FakeTransport:
         return self.backlog
 
     def is_closing(self) -> bool:
-        return self.is_aborted
+        return self.is_aborted or self.is_closed
+
+    def close(self) -> None:
+        self.is_closed = True
 
     def abort(self) -> None:
         self.is_aborted = True
 
+    def pause_reading(self) -> None:
+        assert not self.is_paused
+        self.is_paused = True
 
-class FakeSocket:
-    closed = False
+    def resume_reading(self) -> None:
+        assert self.is_paused
+        self.is_paused = False
+
+
+class Session:
+    """Keeps what it hears; the one who holds it back says how long."""
+
+    work = 0
 
     def __init__(self) -> None:
-        self.closed_with: list[int] = []
+        self.heard: list[bytes] = []
+        self.holds: list[float | None] = []
+        self.lost = 0
 
-    async def close(self, *, code: int, drain: bool) -> bool:
-        assert not drain, "a client that does not read would never let go"
-        self.closed_with.append(code)
-        return True
+    def receive(self, text: bytes) -> None:
+        self.heard.append(text)
+        self.work += WORK_PER_TURN
+        if text == b"defect":
+            raise ZeroDivisionError
+
+    def hold_s(self, connection: Connection, session: object) -> float | None:
+        return self.holds.pop(0) if self.holds else None
+
+    def on_lost(self, connection: Connection) -> None:
+        self.lost += 1
 
 
-def connect() -> tuple[Connection, FakeTransport, FakeSocket]:
+class Owner:
+    def __init__(self, session: Session) -> None:
+        self.hold_s, self.lost = session.hold_s, session.on_lost
+
+
+def connect() -> tuple[Connection, FakeTransport, Session]:
     transport: Any = FakeTransport()
-    fake: Any = FakeSocket()
-    return Connection(fake, transport), transport, fake
+    session = Session()
+    connection = Connection(transport, Owner(session))
+    connection.session = session
+    return connection, transport, session
+
+
+def said(*payloads: bytes, opcode: int = frames.TEXT) -> bytes:
+    """Frames of a client, with a mask of zeros."""
+    return b"".join(bytes((0x80 | opcode, 0x80 | len(each))) + bytes(4) + each for each in payloads)
 
 
 async def test_what_is_sent_within_one_turn_leaves_in_one_write_in_order() -> None:
@@ -64,12 +100,13 @@ async def test_a_push_goes_behind_what_was_sent_before_it() -> None:
     connection, transport, _ = connect()
     connection.send(b"pressed")
     connection.push(b"counts")
+    connection.push(b"more")
     await asyncio.sleep(0)
-    assert transport.writes == [b"pressedcounts"]
+    assert transport.writes == [b"pressedcounts", b"more"]
 
 
 async def test_too_much_unsent_closes_with_4002_and_nothing_more_is_written() -> None:
-    connection, transport, fake = connect()
+    connection, transport, _ = connect()
     transport.backlog = BACKLOG_BYTES_MAX
     connection.send(b"fits")
     await asyncio.sleep(0)
@@ -79,17 +116,107 @@ async def test_too_much_unsent_closes_with_4002_and_nothing_more_is_written() ->
     connection.push(b"late")
     connection.send(b"later")
     await asyncio.sleep(0)
-    assert fake.closed_with == [4002]
-    assert transport.writes == [b"fits", b"one too many"]
+    assert transport.writes == [b"fits", b"one too many", frames.close_frame(4002)]
 
 
 async def test_a_client_that_does_not_let_go_is_aborted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection_module, "LINGER_S", 0.0)
-    connection, transport, fake = connect()
+    connection, transport, _ = connect()
     connection.close(4001)
     connection.close(4003)
+    assert transport.writes == [frames.close_frame(4001)]
     await until(lambda: transport.is_aborted)
-    assert fake.closed_with == [4001]
+
+
+async def test_messages_and_pings_are_heard_in_order() -> None:
+    connection, transport, session = connect()
+    connection.data_received(said(b"one", b"two") + said(b"there?", opcode=frames.PING) + said(b"three"))
+    assert session.heard == [b"one", b"two", b"three"]
+    await asyncio.sleep(0)
+    assert transport.writes == [wire.pong_frame(b"there?")]
+
+
+@pytest.mark.parametrize("hold_s", [0.0, 0.001])
+async def test_what_is_held_back_is_heard_later_in_order_and_meanwhile_nothing_is_read(hold_s: float) -> None:
+    connection, transport, session = connect()
+    session.holds = [None, hold_s, hold_s, None]
+    connection.data_received(said(b"one", b"two", b"three"))
+    assert (session.heard, transport.is_paused) == ([b"one", b"two"], True)
+    connection.data_received(said(b"four"))  # was read before the pause
+    assert session.heard == [b"one", b"two"]
+    await until(lambda: len(session.heard) == 4)
+    assert session.heard == [b"one", b"two", b"three", b"four"]
+    assert not transport.is_paused
+
+
+async def test_what_has_to_wait_is_kept_as_it_came() -> None:
+    """A read of pings without a word would be twenty times as long in messages."""
+    connection, transport, session = connect()
+    session.holds = [0.0] * 3
+    pings = said(b"one") + said(b"", opcode=frames.PING) * 10_000 + said(b"two")
+    connection.data_received(pings)
+    assert transport.is_paused
+    assert len(connection._held or ()) <= connection_module.READ_BYTES / 6
+    connection.data_received(said(b"three"))
+    await until(lambda: len(session.heard) == 3)
+    assert session.heard == [b"one", b"two", b"three"]
+    await asyncio.sleep(0)
+    assert sum(map(len, transport.writes)) == 2 * 10_000
+    assert not transport.is_paused
+
+
+async def test_nothing_is_heard_of_a_connection_that_was_closed() -> None:
+    connection, _, session = connect()
+    connection.close(4003)
+    connection.data_received(said(b"late"))
+    assert not session.heard
+
+
+async def test_what_is_held_back_is_forgotten_when_the_connection_is_gone() -> None:
+    connection, _, session = connect()
+    session.holds = [0.0]
+    connection.data_received(said(b"one", b"two"))
+    connection.connection_lost(None)
+    await asyncio.sleep(0.01)
+    assert (session.heard, session.lost) == ([b"one"], 1)
+
+
+@pytest.mark.parametrize(("payload", "code"), [(b"", 1000), (b"\x03\xe9bye", 1001), (b"\x0f\xa1", 4001)])
+async def test_a_clients_close_is_said_back_and_ends_it(payload: bytes, code: int) -> None:
+    connection, transport, _ = connect()
+    connection.send(b"before")
+    connection.data_received(said(payload, opcode=frames.CLOSE))
+    assert transport.writes == [b"before", frames.close_frame(code)]
+    assert transport.is_closed
+
+
+async def test_a_close_that_we_said_first_is_not_said_again() -> None:
+    connection, transport, _ = connect()
+    connection.close(4001)
+    connection.data_received(said(b"\x0f\xa1", opcode=frames.CLOSE))
+    assert transport.writes == [frames.close_frame(4001)]
+    assert transport.is_closed
+
+
+async def test_a_broken_rule_closes_after_what_came_whole_before_it() -> None:
+    connection, transport, session = connect()
+    connection.data_received(said(b"one") + b"\x81\x03two")
+    assert session.heard == [b"one"]
+    assert transport.writes[0][2:4] == (1002).to_bytes(2)
+
+
+async def test_bytes_are_no_message() -> None:
+    connection, transport, session = connect()
+    connection.data_received(said(b"one", opcode=frames.BINARY))
+    assert (session.heard, transport.writes) == ([], [frames.close_frame(1003)])
+
+
+async def test_a_defect_is_logged_and_told() -> None:
+    connection, transport, _ = connect()
+    with capture_logs() as logs:
+        connection.data_received(said(b"defect", b"later"))
+    assert [(each["event"], each["log_level"]) for each in logs] == [("live.failed", "error")]
+    assert transport.writes == [frames.close_frame(1011)]
 
 
 async def test_a_client_that_never_reads_is_closed_and_others_do_not_notice(site: Site) -> None:

@@ -1,53 +1,42 @@
 """How fast a browser is heard, how many fit, and what a press that comes too late is told."""
 
-import asyncio
 from pathlib import Path
 
 import pytest
 
 from app import keys, ledger_watch, live, memory
 from app.budget import PressBudget
+from app.connection import Connection
 from app.pace import WORK_PER_S, WORK_PER_TURN, Pace, work_per_s
 from tests.unit.fakes import FakeEngine
 from tests.unit.sites import Site, until
 
 
-class Pauses:
-    """Records what `asyncio.sleep` is asked for, and moves the loop's clock by it."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now = 100.0
-        self.all: list[float] = []
-        monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: self.now)
-        monkeypatch.setattr(asyncio, "sleep", self.sleep)
-
-    async def sleep(self, seconds: float) -> None:
-        self.all.append(seconds)
-        self.now += seconds
+def pauses_of(work_per_s: float, work: int, *, every_s: float = 0.0) -> tuple[list[float], float]:
+    """Somebody asks for so much, one by one: all pauses, and the time that it took."""
+    pace, now, pauses = Pace(work_per_s, 100.0), 100.0, []
+    for done in range(1, work + 1):
+        now += every_s
+        if (pause_s := pace.pause_s(done, now)) is not None:
+            pauses.append(pause_s)
+            now += pause_s
+    return pauses, now - 100.0
 
 
-async def test_others_get_their_turn_and_a_second_has_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    pauses, pace = Pauses(monkeypatch), Pace(WORK_PER_S)
-    began_at = pauses.now
-    for work in range(1, 3 * WORK_PER_S + 1):
-        await pace.keep(work)
-    assert len(pauses.all) == 3 * WORK_PER_S // WORK_PER_TURN
-    assert pauses.now - began_at == pytest.approx(3.0)
+def test_others_get_their_turn_and_a_second_has_its_limit() -> None:
+    pauses, took_s = pauses_of(WORK_PER_S, 3 * WORK_PER_S)
+    assert len(pauses) == 3 * WORK_PER_S // WORK_PER_TURN
+    assert took_s == pytest.approx(3.0)
 
 
-async def test_who_is_slower_than_the_limit_is_never_held_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    pauses, pace = Pauses(monkeypatch), Pace(WORK_PER_S)
-    for work in range(1, 3 * WORK_PER_S):
-        pauses.now += 1.01 / WORK_PER_S
-        await pace.keep(work)
-    assert set(pauses.all) == {0.0}
+def test_who_is_slower_than_the_limit_is_never_held_back() -> None:
+    pauses, _ = pauses_of(WORK_PER_S, 3 * WORK_PER_S, every_s=1.01 / WORK_PER_S)
+    assert set(pauses) == {0.0}
 
 
-async def test_where_any_number_of_presses_is_allowed_only_turns_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    pauses, pace = Pauses(monkeypatch), Pace(work_per_s(PressBudget(0, 0, lambda: 0.0).rate))
-    for work in range(1, 10 * WORK_PER_S):
-        await pace.keep(work)
-    assert set(pauses.all) == {0.0}
+def test_where_any_number_of_presses_is_allowed_only_turns_are_kept() -> None:
+    pauses, _ = pauses_of(work_per_s(PressBudget(0, 0, lambda: 0.0).rate), 10 * WORK_PER_S)
+    assert set(pauses) == {0.0}
 
 
 @pytest.mark.parametrize(("press_rate", "expected"), [(1, 500), (50, 500), (400, 4000)])
@@ -68,6 +57,16 @@ async def test_a_flood_is_held_back_and_then_heard_to_its_end(site: Site) -> Non
         await browser.hear("pong")
 
 
+async def test_a_flood_of_websocket_pings_is_held_back_too(site: Site) -> None:
+    browser = await site.browser()
+    await browser.hear("hello")
+    (session,) = site.client.app[keys.LIVE]._sessions.values()
+    for _ in range(WORK_PER_S + 100):
+        await browser.socket.ping()
+    await until(lambda: session.work >= WORK_PER_S)
+    assert session.work < WORK_PER_S + 100
+
+
 async def test_a_watch_of_many_items_is_much_work(site: Site) -> None:
     browser = await site.browser()
     await browser.say(type="watch", items=[f"tap:{each}" for each in range(100)])
@@ -84,12 +83,13 @@ async def test_a_browser_that_does_not_read_its_answers_is_not_read_from(
     browser = await site.browser()
     await browser.hear("hello")
     connections = site.client.app[keys.LIVE]
-    (connection,) = connections._sessions
-    monkeypatch.setattr(connection, "backlog_bytes", lambda: live.UNREAD_BYTES + 1)
+    (session,) = connections._sessions.values()
+    monkeypatch.setattr(Connection, "backlog_bytes", lambda self: live.UNREAD_BYTES + 1)
     await browser.say(type="press", id=1, item="tap:a", n=1)
     await browser.say(type="press", id=2, item="tap:a", n=2)
     assert await browser.closed_with() == 4002
     assert len(site.engine.presses) == 1
+    assert session.unread_since is not None
 
 
 async def test_behind_a_long_queue_only_who_fills_it_is_refused(
