@@ -8,6 +8,7 @@
 # make faults-kills   1,000 rounds of SIGKILL        make faults-bits   200 cases of each spoilt file
 # make simulate  SEEDS=10000 lives of a simulated cluster on all cores, and what they came across
 # make ablations LIVES=200 the same with each rule switched off in turn; writes docs/ablations.md
+# make autobahn   the WebSocket against the suite of conformance tests; writes docs/autobahn.md; needs Python 2.7
 # make bench-quick  what our node costs beside the floor, in under 3 minutes        make bench  every row, all peers
 
 SHELL := /bin/sh
@@ -25,7 +26,7 @@ LAYERS := lint unit simulation cluster browser compose overload faults
 
 LONG_FAULTS := faults-kills faults-bits
 
-.PHONY: help install run test $(LAYERS) $(LONG_FAULTS) tools simulate ablations bench bench-quick lock clean
+.PHONY: help install run test $(LAYERS) $(LONG_FAULTS) tools simulate ablations autobahn bench bench-quick lock clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -50,6 +51,9 @@ simulate: .venv/tests-installed
 
 ablations: .venv/tests-installed
 	@.venv/bin/python -m tests.simulation.ablate $(LIVES)
+
+autobahn: .venv/tests-installed
+	@.venv/bin/python -m tests.autobahn.run
 
 bench: .venv/bench-installed
 	@.venv/bin/python -m bench

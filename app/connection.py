@@ -146,17 +146,25 @@ class Connection(asyncio.Protocol):
         if self._held is not None:
             self._unread += data
         elif len(data) <= READ_BYTES:
-            self._take(self._reader.feed(data))
+            self._take(self._feed(data))
         else:
             self._read(data)
 
     def _read(self, data: bytes) -> None:
         """In parts: what has to wait is kept as it came, for a message of six bytes is a hundred when read."""
         for at in range(0, len(data), READ_BYTES):
-            self._take(self._reader.feed(data[at : at + READ_BYTES]))
+            self._take(self._feed(data[at : at + READ_BYTES]))
             if self._held is not None:
                 self._unread = data[at + READ_BYTES :]
                 return
+
+    def _feed(self, data: bytes) -> list[Event]:
+        events = self._reader.feed(data)
+        if self._reader.fragments:
+            if self.session is not None:
+                self.session.work += self._reader.fragments
+            self._reader.fragments = 0
+        return events
 
     def eof_received(self) -> None:
         """The transport closes itself; `connection_lost` follows."""

@@ -76,14 +76,17 @@ _LAYOUTS: Final = tuple(map(_layout, range(_KEY_MAX + 1)))
 
 
 class FrameReader:
-    """Of one connection. `violation`: the code and the words to close with, once the client broke a rule."""
+    """Of one connection. `violation`: the code and words to close with, once the client broke a rule. `fragments`
+    counts frames of messages in several: they cost as much as messages, and an empty one shows nowhere.
+    """
 
-    __slots__ = ("_message_bytes_max", "_unfinished", "violation")
+    __slots__ = ("_message_bytes_max", "_unfinished", "fragments", "violation")
 
     def __init__(self, message_bytes_max: int) -> None:
         self._message_bytes_max = message_bytes_max
         self._unfinished: _Unfinished | None = None
         self.violation: tuple[int, str] | None = None
+        self.fragments = 0
 
     def feed(self, data: bytes) -> list[Event]:
         """What has become whole with this read, in order: opcode and payload.
@@ -118,6 +121,8 @@ class FrameReader:
         except _ViolationError as wrong:
             self.violation = wrong.args
             unfinished.is_over = True
+        self.fragments += unfinished.fragments
+        unfinished.fragments = 0
         if unfinished.is_nothing:
             self._unfinished = None
         return events
@@ -153,6 +158,7 @@ class _Unfinished:
     def __init__(self, message_bytes_max: int) -> None:
         self._message_bytes_max = message_bytes_max
         self.is_over = False
+        self.fragments = 0
         self.header = b""
         # Of the frame. The mask begins with the byte for the next of those that are missing.
         self._opcode = _NO_FRAME
@@ -253,6 +259,8 @@ class _Unfinished:
             events.append((self._message_opcode, bytes(self._message)))
             self._message_opcode = CONTINUATION
             self._message.clear()
+        else:
+            self.fragments += 1
 
 
 def _long_length(field: bytes) -> int:

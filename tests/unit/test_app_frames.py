@@ -223,7 +223,11 @@ def test_an_idle_reader_is_small() -> None:
     reader = FrameReader(SMALL)
     for stream in (text(HELLO), frame(TEXT, b"x" * 100) + frame(0x80, HELLO), frame(0x89, b"!")):
         assert len(reader.feed(stream[:7]) + reader.feed(stream[7:])) == 1
-    of_its_own = [getattr(reader, name) for name in reader.__slots__ if getattr(reader, name) not in (None, SMALL)]
+    assert reader.fragments == 1
+    reader.fragments = 0
+    of_its_own = [
+        getattr(reader, name) for name in reader.__slots__ if getattr(reader, name) not in (None, SMALL, 0)
+    ]
     assert of_its_own == [] and not hasattr(reader, "__dict__")
     assert sys.getsizeof(reader) + sys.getsizeof(SMALL) <= 150
 

@@ -67,6 +67,16 @@ async def test_a_flood_of_websocket_pings_is_held_back_too(site: Site) -> None:
     assert session.work < WORK_PER_S + 100
 
 
+async def test_a_flood_of_empty_fragments_is_held_back_too(site: Site) -> None:
+    browser = await site.browser()
+    await browser.hear("hello")
+    (session,) = site.client.app[keys.LIVE]._sessions.values()
+    transport = browser.socket._writer.transport
+    transport.write(b"\x01\x80abcd" + b"\x00\x80abcd" * 20_000)
+    await until(lambda: session.work >= WORK_PER_S)
+    assert session.work < 5 * WORK_PER_S
+
+
 async def test_a_watch_of_many_items_is_much_work(site: Site) -> None:
     browser = await site.browser()
     await browser.say(type="watch", items=[f"tap:{each}" for each in range(100)])
