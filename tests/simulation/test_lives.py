@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.simulation.life import Life
-from tests.simulation.run import Report, run
+from tests.simulation.run import PAGE, RECORDED_LIVES, Report, run
 
 # All lives are one test's fixture.
 pytestmark = pytest.mark.timeout(600)
@@ -82,6 +82,17 @@ def test_every_kind_of_fault_was_injected(lived: Report) -> None:
         kinds = {fault.__name__ for _, fault in life.faults.all} - {"backup"}
     injected = {what for what in lived.seen if what.startswith("fault: ")}
     assert len(injected) == len(kinds) or SEEDS < 200
+
+
+def test_the_page_is_of_clean_lives_that_met_every_kind_of_fault() -> None:
+    """`make simulate SEEDS=10000` writes it; a fault that came later is not in it until that is done again."""
+    text = PAGE.read_text()
+    with Life(0) as life:
+        kinds = {fault.__name__ for _, fault in life.faults.all} - {"backup"}
+    faults = text.partition("\nFaults\n")[2].partition("\n\n")[0]
+    assert len(faults.splitlines()) == len(kinds)
+    assert int(text.partition(" lives, ")[0].rpartition("\n")[2]) >= RECORDED_LIVES
+    assert "\nFailures: 0\n" in text
 
 
 def test_the_same_seed_gives_the_same_life() -> None:
