@@ -151,8 +151,10 @@ class Presser:
             while not reader.done():
                 await self._send_due(socket)
                 self._wake.clear()
+                # Not wait_for: until Python 3.12 it loses a cancellation that comes in the turn of the wake-up.
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), RETRY_S / 2)
+                    async with asyncio.timeout(RETRY_S / 2):
+                        await self._wake.wait()
             await reader
         finally:
             reader.cancel()

@@ -74,7 +74,8 @@ class Visitor:
         while not until.is_set():
             self.press()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(until.wait(), 1 / per_second)
+                async with asyncio.timeout(1 / per_second):
+                    await until.wait()
 
     async def wait_until_saved(self, within_s: float = 10.0) -> None:
         """Every press so far is acknowledged."""
@@ -122,5 +123,6 @@ class Visitor:
                 self.saved = max(self.saved, browser.acknowledged.get(self.item, 0))
                 return
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), 0.02)
+                async with asyncio.timeout(0.02):
+                    await self._wake.wait()
             self._wake.clear()
