@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tests.simulation.cluster import SimCluster
 from tests.simulation.network_faults import NetworkFaults
 from tests.simulation.node import SimNode, Snapshot
+from tests.simulation.people_faults import PeopleFaults
 from tests.simulation.storage import MAIN, WAL, Drive
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Faults:
         self.backups: dict[str, Drive] = {}
         self.snapshots: dict[str, Snapshot] = {}
         self.losses: list[float] = []
-        network = NetworkFaults(cluster)
+        network, people = NetworkFaults(cluster), PeopleFaults(cluster)
         self.all: tuple[tuple[float, Callable[[], None]], ...] = (
             (3.0, self.crash),
             (1.5, self.power_cut),
@@ -57,10 +58,9 @@ class Faults:
             (0.5, self.joining_node),
             (0.5, self.leaving_node),
             (1.5, self.reset),
-            (0.6, self.erasure),
-            (0.8, self.lost_storage),
+            (0.6, people.erasure),
+            (0.8, people.lost_storage),
         )
-
         self._of_two = (
             network.partition,
             network.one_way_partition,
@@ -298,11 +298,3 @@ class Faults:
         if (node := self._one_up()) is not None:
             self._note("reset")
             self.cluster.reset(self.life.random_item(), node)
-
-    def erasure(self) -> None:
-        self._note("erasure")
-        self.world.random.choice(self.cluster.visitors).ask_to_be_forgotten()
-
-    def lost_storage(self) -> None:
-        self._note("lost storage")
-        self.world.random.choice(self.cluster.visitors).lose_storage()

@@ -1,0 +1,44 @@
+"""A hub with a clock of the test's, and watchers that keep what they are sent."""
+
+from app.audience import Watcher
+from app.hub import LOOK_S, SLOW_BYTES, Hub
+from app.metrics import Metrics
+from cluster.surface import Changed, ItemState, Tally
+from tests.unit.fakes import FakeClock, FakeOutlet
+
+VISITOR = b"0123456789"
+OTHER = b"9876543210"
+
+
+class Hall:
+    """A hub, its clock, and how many watchers it reported."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.reported: list[int] = []
+        self.erased: list[bytes] = []
+        self.metrics = Metrics()
+        self.hub = Hub(self.metrics, self.clock, self.reported.append)
+
+    def watcher(self, *items: str, visitor: bytes = VISITOR) -> tuple[Watcher, FakeOutlet]:
+        outlet = FakeOutlet()
+        watcher = Watcher(outlet, visitor, lambda: self.erased.append(visitor))
+        self.hub.add(watcher)
+        self.hub.watch(watcher, items)
+        self.hub.learn({item: ItemState() for item in items})
+        return watcher, outlet
+
+    def change(self, gen: int = 0, **counts: int) -> None:
+        self.hub.on_changed(Changed({f"tap:{name}": ItemState(gen, count) for name, count in counts.items()}, {}))
+
+    async def find_slow(self, outlet: FakeOutlet, backlog: int = SLOW_BYTES + 1) -> None:
+        """This one does not read, and the hub comes to know it."""
+        outlet.backlog = backlog
+        self.clock.now += LOOK_S
+        self.change(a=-1)
+        await self.hub.push()
+        outlet.sent.clear()
+        outlet.pushes.clear()
+
+    def tally(self, item: str, visitor: bytes, n: int, gen: int = 0) -> None:
+        self.hub.on_changed(Changed({}, {(item, visitor + bytes(6)): Tally(gen, n)}))
