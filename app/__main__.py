@@ -58,7 +58,7 @@ def _calm_collector() -> None:
     gc.set_threshold(2_000, 10, 10_000)
 
 
-def _make_engine(settings: ClusterSettings, budget: Budget, routes: Sequence[web.RouteDef]) -> Engine:
+def _make_engine(settings: ClusterSettings, budget: Budget | None, routes: Sequence[web.RouteDef]) -> Engine:
     from cluster.node import Node  # noqa: PLC0415 - only a process needs the real engine
 
     return Node(settings, budget=budget, routes=routes)

@@ -6,16 +6,17 @@ Made, filled and dissolved by `app.hub`; a session makes its own watcher.
 from collections.abc import Callable
 
 from app import wire
-from app.connection import Outlet
+from app.connection import Outlet, Write
 
 
 class Watcher:
     """One browser connection in the hub; the session that made it says which visitor it is.
 
-    `on_erased` is called when that visitor was erased: the session names another (`Hub.set_visitor`).
+    `on_erased` is called when that visitor was erased: the session names another (`Hub.set_visitor`). `missed` is
+    what a slow watcher has to be told, and None for one that takes what it gets.
     """
 
-    __slots__ = ("audience", "mine", "missed", "on_erased", "outlet", "slow_since", "visitor")
+    __slots__ = ("audience", "mine", "missed", "on_erased", "outlet", "visitor")
 
     def __init__(self, outlet: Outlet, visitor: bytes, on_erased: Callable[[], None]) -> None:
         self.outlet = outlet
@@ -24,7 +25,6 @@ class Watcher:
         self.audience: Audience | None = None
         self.mine: dict[str, wire.MyTally] | None = None
         self.missed: set[str] | None = None
-        self.slow_since: float | None = None
 
     @property
     def items(self) -> frozenset[str]:
@@ -33,13 +33,11 @@ class Watcher:
 
 
 class Audience:
-    """All who watch just these items. `quick` are those who read what they get, each with where it is written."""
+    """All who watch just these items. `quick` are those who take what they get, by where it is written."""
 
-    __slots__ = ("items", "looked_at", "quick", "slow", "unlooked_bytes")
+    __slots__ = ("items", "quick", "slow")
 
-    def __init__(self, items: frozenset[str], looked_at: float) -> None:
+    def __init__(self, items: frozenset[str]) -> None:
         self.items = items
-        self.quick: dict[Watcher, Callable[[bytes], None]] = {}
+        self.quick: dict[Write, Watcher] = {}
         self.slow: set[Watcher] = set()
-        self.unlooked_bytes = 0
-        self.looked_at = looked_at

@@ -1,28 +1,35 @@
 """One browser's WebSocket: the node's own protocol on a transport that aiohttp has let go of (`app.handshake`).
 
-1. What comes is read by `app.frames` as it comes, without a task. Where `hold` of its owner says how long, the rest
-   waits, and the transport is not read from: TCP then holds the client back.
-2. What is sent within one turn of the loop leaves in one write, in order, in whole frames.
-3. Over `BACKLOG_BYTES_MAX` unsent bytes the connection is closed: buffering more would freeze the loop. Who pushes
-   looks after that by itself (`app.hub`).
-4. A closed connection takes nothing more and hears nothing more. It ends when the client has said its close too,
-   and is aborted after `LINGER_S` if it does not: a close that waits for unsent bytes waits for ever.
+1. What comes is read by `app.frames` as it comes, without a task. Where `hold_s` of its owner says how long, the
+   rest waits; where that is more than a turn, or more has come, the transport is not read from: TCP then holds the
+   client back.
+2. What is sent within one turn of the loop leaves in one write, in order, in whole frames (`app.outboxes`).
+3. It goes straight to the socket; only what that does not take is given to the transport, and then it is the
+   transport's turn until all of that has left: `is_backed_up`, which the session is told. The system keeps up to
+   `SOCKET_BYTES` for a client that does not read, and no more than `BACKLOG_BYTES_MAX` wait here.
+4. A closed connection takes nothing more and hears nothing more, and its session is over. It ends when the client
+   has said its close too, and is aborted after `LINGER_S` if it does not: a close that waits for unsent bytes waits
+   for ever.
 
 Made by `app.live`; sessions and the hub know it as `Outlet`.
 """
 
 import asyncio
+import socket
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
 import structlog
 
 from app import frames, wire
 from app.frames import Event, FrameReader
+from app.outboxes import Outboxes
 from app.pace import WORK_PER_TURN, Pace
 
 BACKLOG_BYTES_MAX: Final = 256 * 1024
+# Linux keeps twice as much, with what it needs itself: numbers that are old by the time a slow client reads them.
+SOCKET_BYTES: Final = 32 * 1024
 LINGER_S: Final = 1.0
 # The longest message fits.
 READ_BYTES: Final = 8 * 1024
@@ -34,17 +41,33 @@ CLOSE_NORMAL: Final = 1000
 _log = structlog.get_logger(__name__)
 
 
+# Says how many bytes the socket took. Raises OSError where it took none.
+Write = Callable[[bytes], int]
+
+
 class Outlet(Protocol):
-    """Where a session's frames go."""
+    """Where a session's frames go.
+
+    `write` is of its socket: whoever uses it does so only while the outlet is not backed up, after the outboxes
+    were flushed, and lets it keep what the socket did not take.
+    """
+
+    @property
+    def write(self) -> Write:
+        """The same each time."""
+
+    @property
+    def is_backed_up(self) -> bool:
+        """Whether something waits until the client has read more."""
 
     def send(self, frame: bytes) -> None:
         """At the end of this turn of the loop, joined with what else was sent in it."""
 
-    def push(self, frames: bytes) -> None:
-        """Now, behind what was sent in this turn."""
+    def keep(self, rest: bytes) -> None:
+        """What the socket did not take of a frame."""
 
     def backlog_bytes(self) -> int:
-        """How much of what was sent the client has not taken off our hands."""
+        """How much waits."""
 
     def close(self, code: int) -> None:
         """Say why, and let go."""
@@ -58,6 +81,15 @@ class Conversation(Protocol):
     def receive(self, text: bytes) -> None:
         """A message of the client."""
 
+    def fell_behind(self) -> None:
+        """The client does not read what it is sent: it is backed up."""
+
+    def caught_up(self) -> None:
+        """It has: nothing waits any more."""
+
+    def end(self) -> None:
+        """Nothing is heard or sent any more; called once."""
+
 
 class Owner(Protocol):
     """Whose connections these are."""
@@ -66,21 +98,32 @@ class Owner(Protocol):
         """How long the client's next message has to wait; None: not at all."""
 
     def lost(self, connection: "Connection") -> None:
-        """It is gone; called once."""
+        """It is gone, its session ended before; called once."""
 
 
 class Connection(asyncio.Protocol):
     """An accepted WebSocket. `session` is None before it begins and after it has ended."""
 
     __slots__ = (
-        "_held", "_is_closing", "_is_waiting", "_look_at", "_loop", "_outbox", "_owner", "_reader", "_transport",
-        "_unread", "heard_at", "pace", "session",
+        "_held", "_is_closing", "_is_waiting", "_look_at", "_loop", "_outbox", "_outboxes", "_owner", "_reader",
+        "_socket", "_transport", "_unread", "heard_at", "is_backed_up", "pace", "session", "write",
     )  # fmt: skip
 
-    def __init__(self, transport: asyncio.Transport, owner: Owner) -> None:
+    def __init__(self, transport: asyncio.Transport, owner: Owner, outboxes: Outboxes) -> None:
         self._transport = transport
         self._owner = owner
+        self._outboxes = outboxes
         self._loop = asyncio.get_running_loop()
+        # The transport's own socket, which it keeps open until after `connection_lost`.
+        connected: socket.socket = transport.get_extra_info("socket")
+        self._socket = socket.SocketType(
+            connected.family, connected.type, connected.proto, fileno=connected.fileno()
+        )
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BYTES)
+        self.write: Write = self._socket.send
+        self.is_backed_up = False
+        # Then it says of every byte that waits, and that none does.
+        transport.set_write_buffer_limits(0)
         self._reader = FrameReader(wire.MESSAGE_BYTES_MAX)
         self._outbox: list[bytes] = []
         # Messages that wait until the client may be heard again, and what came behind them; None: nothing waits.
@@ -97,15 +140,43 @@ class Connection(asyncio.Protocol):
 
     def send(self, frame: bytes) -> None:
         if not self._outbox:
-            self._loop.call_soon(self._flush)
+            self._outboxes.add(self)
         self._outbox.append(frame)
 
-    def push(self, frames: bytes) -> None:
+    def flush(self) -> None:
         if self._outbox:
-            self._outbox.append(frames)
-            self._flush()
-        elif not self._is_closing:
-            self._transport.write(frames)
+            joined = b"".join(self._outbox)
+            self._outbox.clear()
+            if not self._is_closing:
+                self._write(joined)
+
+    def _write(self, data: bytes) -> None:
+        if not self.is_backed_up:
+            try:
+                sent = self.write(data)
+            except OSError:
+                sent = 0  # Full, or broken: the transport meets the same, and knows what to do.
+            if sent == len(data):
+                return
+            data = data[sent:]
+        self.keep(data)
+
+    def keep(self, rest: bytes) -> None:
+        if self._transport.is_closing():
+            return
+        self._transport.write(rest)
+        if self.backlog_bytes() > BACKLOG_BYTES_MAX:
+            self.close(wire.CLOSE_TOO_SLOW)
+
+    def pause_writing(self) -> None:
+        self.is_backed_up = True
+        if self.session is not None:
+            self.session.fell_behind()
+
+    def resume_writing(self) -> None:
+        self.is_backed_up = False
+        if self.session is not None:
+            self.session.caught_up()
 
     def backlog_bytes(self) -> int:
         return self._transport.get_write_buffer_size()
@@ -116,28 +187,21 @@ class Connection(asyncio.Protocol):
 
     def close(self, code: int, reason: str = "") -> None:
         if not self._is_closing:
-            self._flush()
-            self._end(frames.close_frame(code, reason))
+            self.flush()
+            self._say_last(frames.close_frame(code, reason))
 
-    def _end(self, last: bytes) -> None:
-        """Say this, and nothing after it."""
-        if self._is_closing:
-            return
-        self._is_closing = True
-        if not self._transport.is_closing():
-            self._transport.write(last)
+    def _say_last(self, last: bytes) -> None:
+        if not self._is_closing:
+            self._stop()
+            self._write(last)
             self._loop.call_later(LINGER_S, self._transport.abort)
 
-    def _flush(self) -> None:
-        if not self._outbox:
-            return
-        joined = b"".join(self._outbox)
-        self._outbox.clear()
-        if self._is_closing or self._transport.is_closing():
-            return
-        self._transport.write(joined)
-        if self.backlog_bytes() > BACKLOG_BYTES_MAX:
-            self.close(wire.CLOSE_TOO_SLOW)
+    def _stop(self) -> None:
+        """Nobody else writes here, or is told anything, from now on."""
+        self._is_closing = True
+        session, self.session = self.session, None
+        if session is not None:
+            session.end()
 
     # -- what comes in
 
@@ -145,6 +209,7 @@ class Connection(asyncio.Protocol):
         self.heard_at = self._loop.time()
         if self._held is not None:
             self._unread += data
+            self._pause_reading()
         elif len(data) <= READ_BYTES:
             self._take(self._feed(data))
         else:
@@ -170,7 +235,8 @@ class Connection(asyncio.Protocol):
         """The transport closes itself; `connection_lost` follows."""
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._is_closing = True
+        self._socket.detach()
+        self._stop()
         self._held, self._unread = None, b""
         self._outbox.clear()
         self._owner.lost(self)
@@ -180,7 +246,11 @@ class Connection(asyncio.Protocol):
         rest = iter(events)
         try:
             for opcode, payload in rest:
-                self._hear(opcode, payload)
+                session = self.session
+                if session is not None and opcode == frames.TEXT:
+                    session.receive(payload)
+                else:
+                    self._hear(opcode, payload)
                 session = self.session
                 if session is not None and session.work >= self._look_at and self._must_wait(session, rest):
                     return
@@ -198,13 +268,11 @@ class Connection(asyncio.Protocol):
         if opcode == frames.CLOSE:
             # Section 5.5.1: the code is said back, and whoever says the last word closes.
             code = int.from_bytes(payload[:2]) if payload else CLOSE_NORMAL
-            self._flush()
-            self._end(frames.close_frame(code))
+            self.flush()
+            self._say_last(frames.close_frame(code))
             self._transport.close()
         elif self._is_closing or self.session is None:
             return
-        elif opcode == frames.TEXT:
-            self.session.receive(payload)
         elif opcode == frames.BINARY:
             self.close(CLOSE_UNSUPPORTED)
         else:
@@ -221,15 +289,19 @@ class Connection(asyncio.Protocol):
         return hold_s is not None
 
     def _hold(self, events: deque[Event], seconds: float) -> None:
-        # Not twice: what is heard after a wait may have to wait again.
+        self._held = events
+        if seconds > 0:
+            self._pause_reading()
+            self._loop.call_later(seconds, self._go_on)
+        else:
+            # Reading goes on: mostly nothing comes within a turn.
+            self._loop.call_soon(self._go_on)
+
+    def _pause_reading(self) -> None:
+        """Not twice: what is heard after a wait may have to wait again."""
         if not self._is_waiting:
             self._is_waiting = True
             self._transport.pause_reading()
-        self._held = events
-        if seconds > 0:
-            self._loop.call_later(seconds, self._go_on)
-        else:
-            self._loop.call_soon(self._go_on)
 
     def _go_on(self) -> None:
         """Look whether the client may be heard again."""
@@ -245,6 +317,6 @@ class Connection(asyncio.Protocol):
         if self._held is None:
             unread, self._unread = self._unread, b""
             self._read(unread)
-        if self._held is None and not self._transport.is_closing():
+        if self._is_waiting and self._held is None and not self._transport.is_closing():
             self._is_waiting = False
             self._transport.resume_reading()

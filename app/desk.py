@@ -37,18 +37,20 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
             raise TokenError
         return visitor
 
-    def pressed(self, answer: Answer, visitor: bytes, wish: wire.PressWish | wire.PressBody) -> wire.Pressed:
-        """What the visitor is told of a press that was not refused."""
-        short = max(0, (wish.n or 0) - answer.n)
+    def pressed(
+        self, answer: Answer, visitor: bytes, asked: int | None, message_id: int | None = None
+    ) -> wire.Pressed:
+        """What the visitor, who asked for a tally of `asked`, is told of a press that was not refused."""
+        short = (asked or 0) - answer.n
         return wire.Pressed(
-            id=wish.id if isinstance(wish, wire.PressWish) else None,
+            id=message_id,
             item=answer.item,
             gen=answer.gen,
             n=answer.n,
             count=answer.count,
             copies=answer.copies,
             wanted=answer.wanted,
-            retry_after=self.budget.retry_after(visitor, short) if short else None,
+            retry_after=self.budget.retry_after(visitor, short) if short > 0 else None,
         )
 
     def retry_after_s(self, answer: Answer, visitor: bytes) -> float | None:

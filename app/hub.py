@@ -4,10 +4,11 @@ Commits only mark items as changed; a push sends the newest numbers, at most onc
 
 1. Watchers of the same items are an audience. Per push, what changed is encoded once for each audience, and each of
    its watchers gets one write: the same bytes.
-2. Only the newest count is ever sent: there is no queue of older ones.
-3. An audience is looked over for slow watchers (over `SLOW_BYTES` unsent) whenever it was sent `LOOK_BYTES` or a
-   second has passed. A slow one is skipped; what it missed is remembered by name, and it gets the newest numbers
-   once it has drained. One that stays slow for `SLOW_S` is closed with 4002.
+2. That write goes straight to the watcher's socket, past its transport (docs/decisions/0018-straight-writes.md):
+   to those for whom nothing waits to be written, and behind what was said to them in this turn of the loop.
+3. Only the newest count is ever sent: there is no queue of older ones. A watcher for whom something waits is slow:
+   it is skipped, what it missed is remembered by name, and it gets the newest numbers once all of it has left. One
+   that takes nothing for `SLOW_S` is closed with 4002.
 4. Once and clap tallies go to every watching tab of their visitor. When an item's gen rises, all its watchers
    are told that their tally is 0 in the new one.
 5. Tabs of a visitor that was erased are told before anything else of that commit.
@@ -22,18 +23,15 @@ from typing import Final
 
 from app import wire
 from app.audience import Audience, Watcher
+from app.connection import Write
 from app.metrics import Metrics
 from app.visitors import visitor_of
 from cluster.core.items import belongs_to_visitor, erasure_key
 from cluster.surface import Changed, ItemState, Tally
 
-# With what may come on top of it before anybody looks, 64 KiB.
-SLOW_BYTES: Final = 48 * 1024
 SLOW_S: Final = 5.0
-LOOK_BYTES: Final = 16 * 1024
-LOOK_S: Final = 1.0
-# Some 5 ms of writing: then others get their turn.
-WRITES_PER_TURN: Final = 500
+# Some 2 ms of writing: then others get their turn.
+WRITES_PER_TURN: Final = 1000
 
 
 class _Watched:
@@ -47,31 +45,46 @@ class _Watched:
 
 
 class Hub:
-    """`clock` is monotonic, in seconds; `on_watchers` is told how many watch after every change of it."""
+    """`clock` is monotonic, in seconds; `on_watchers` is told how many watch after every change of it.
 
-    def __init__(self, metrics: Metrics, clock: Callable[[], float], on_watchers: Callable[[int], None]) -> None:
+    `flush` lets all that was said to watchers in this turn of the loop leave.
+    """
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        clock: Callable[[], float],
+        on_watchers: Callable[[int], None],
+        flush: Callable[[], None],
+    ) -> None:
         self._metrics = metrics
         self._clock = clock
         self._on_watchers = on_watchers
+        self._flush = flush
         self._items: dict[str, _Watched] = {}
         self._audiences: dict[frozenset[str], Audience] = {}
         self._visitors: dict[bytes, set[Watcher]] = {}
         self._watchers = 0
         self._changed: set[str] = set()
+        # What the push that is under way tells of.
+        self._pushed: set[str] = set()
         self._owed: set[Watcher] = set()
-        self._slow: set[Watcher] = set()
+        # Since when each has taken nothing, and how many bytes wait for it.
+        self._slow: dict[Watcher, tuple[float, int]] = {}
         self._wake = asyncio.Event()
-        self._written = 0
+        self._room = WRITES_PER_TURN
 
     def add(self, watcher: Watcher) -> None:
         self._visitors.setdefault(watcher.visitor, set()).add(watcher)
         self._count_watchers(1)
+        if watcher.outlet.is_backed_up:
+            self.fell_behind(watcher)
 
     def remove(self, watcher: Watcher) -> None:
         self._move(watcher, frozenset())
         self._forget_visitor(watcher)
         self._owed.discard(watcher)
-        self._slow.discard(watcher)
+        self._slow.pop(watcher, None)
         # A ring with its session would be left to the collector, which the node keeps from looking that far.
         watcher.on_erased = _nobody_is_here
         self._count_watchers(-1)
@@ -117,26 +130,27 @@ class Hub:
 
     async def run(self, push_interval_ms: int) -> None:
         """Push whenever something changed, at most once per interval; look after slow watchers."""
+        next_at = self._clock()
         while True:
             await self._wake.wait()
+            if (early_s := next_at - self._clock()) > 0:
+                await asyncio.sleep(early_s)
             self._wake.clear()
-            started_at = self._clock()
+            next_at = self._clock() + push_interval_ms / 1000
             await self.push()
             self.look_after_slow()
             if self._slow:
                 self._wake.set()
-            await asyncio.sleep(max(0.0, push_interval_ms / 1000 - (self._clock() - started_at)))
 
     async def push(self) -> None:
         """One tick: everything that changed since the last one."""
-        changed, self._changed = self._changed, set()
-        self._tell_mine()
-        self._written = 0
-        for audience, items in self._who_gets(changed).items():
-            for watcher in audience.slow:
-                assert watcher.missed is not None, "a slow watcher misses what it is not sent"
-                watcher.missed.update(items)
-            await self._write(audience, self._frame_of(items))
+        self._pushed, self._changed = self._changed, set()
+        self._room = WRITES_PER_TURN
+        who_gets = self._who_gets(self._pushed)
+        told = self._tell_owed(who_gets)
+        for audience, items in who_gets.items():
+            await self._write(audience, items, told)
+        self._pushed = set()
 
     def _who_gets(self, changed: Iterable[str]) -> dict[Audience, list[str]]:
         found: dict[Audience, list[str]] = {}
@@ -148,98 +162,127 @@ class Hub:
         return found
 
     def _frame_of(self, items: Iterable[str]) -> bytes:
-        """Their newest counts."""
+        """Their newest counts; somebody watches each."""
         states = {item: self._items[item].state for item in items}
         return wire.frame(wire.Counts({item: state.count for item, state in states.items() if state is not None}))
 
-    async def _write(self, audience: Audience, frame: bytes) -> None:
-        """To all who read; with a pause for others where they are many, in which some may leave."""
-        quick = list(audience.quick.items())
-        self._metrics.pushes.inc(len(quick))
-        start = 0
-        while start < len(quick):
-            stop = start + WRITES_PER_TURN - self._written
-            for watcher, write in quick[start:stop]:
-                if watcher.audience is audience:
-                    write(frame)
-            self._written += len(quick[start:stop])
-            start = stop
-            if self._written >= WRITES_PER_TURN:
-                self._written = 0
-                await asyncio.sleep(0)
-        self._look_over(audience, len(frame))
-
-    def _tell_mine(self) -> None:
-        """Own tallies go first, and leave with the counts behind them."""
+    def _tell_owed(self, who_gets: Mapping[Audience, list[str]]) -> set[Write]:
+        """Own tallies go first, and leave with the counts behind them. Whom these were told."""
+        told: set[Write] = set()
+        frames: dict[Audience, bytes] = {}
         owed, self._owed = self._owed, set()
         for watcher in owed:
-            if watcher.mine and watcher.slow_since is None:
-                mine = {item: tally for item, tally in watcher.mine.items() if item in watcher.items}
-                watcher.mine = None
-                if mine:
-                    watcher.outlet.send(wire.frame(wire.Mine(mine)))
+            if watcher.missed is not None or not self._tell_mine(watcher):
+                continue
+            audience = watcher.audience
+            if audience is not None and audience in who_gets:
+                if audience not in frames:
+                    frames[audience] = self._frame_of(who_gets[audience])
+                watcher.outlet.send(frames[audience])
+                told.add(watcher.outlet.write)
+        return told
+
+    def _tell_mine(self, watcher: Watcher) -> bool:
+        """Whether there was something to tell it."""
+        mine, watcher.mine = watcher.mine or {}, None
+        mine = {item: tally for item, tally in mine.items() if item in watcher.items}
+        if mine:
+            watcher.outlet.send(wire.frame(wire.Mine(mine)))
+        return bool(mine)
+
+    async def _write(self, audience: Audience, items: list[str], told: set[Write]) -> None:
+        """To all who take what they get; with a pause for others where they are many."""
+        self._flush()
+        self._miss(audience, items)
+        left = [write for write in audience.quick if write not in told] if told else list(audience.quick)
+        self._metrics.pushes.inc(len(left))
+        while left:
+            turn, left = left[: self._room], left[self._room :]
+            self._write_now(audience, turn, self._frame_of(items))
+            self._room -= len(turn)
+            if self._room == 0:
+                self._room = WRITES_PER_TURN
+                await asyncio.sleep(0)
+                self._flush()
+                self._miss(audience, items)
+                left = [write for write in left if write in audience.quick]
+
+    def _write_now(self, audience: Audience, writes: Iterable[Write], frame: bytes) -> None:
+        size = len(frame)
+        for write in writes:
+            try:
+                sent = write(frame)
+            except OSError:
+                sent = 0  # Full, or broken: its transport meets the same, and knows what to do.
+            if sent != size:
+                audience.quick[write].outlet.keep(frame[sent:])
 
     # -- slow watchers
 
-    def _look_over(self, audience: Audience, sent_bytes: int) -> None:
-        """Find those who do not read what they are sent."""
-        now = self._clock()
-        audience.unlooked_bytes += sent_bytes
-        if audience.unlooked_bytes < LOOK_BYTES and now - audience.looked_at < LOOK_S:
-            return
-        audience.unlooked_bytes, audience.looked_at = 0, now
-        for watcher in [each for each in audience.quick if each.outlet.backlog_bytes() > SLOW_BYTES]:
-            del audience.quick[watcher]
-            audience.slow.add(watcher)
-            watcher.slow_since, watcher.missed = now, set()
-            self._slow.add(watcher)
-            self._metrics.slow_watchers.labels("skipped").inc()
+    def fell_behind(self, watcher: Watcher) -> None:
+        """Something waits to be written to it: nothing more is until that has left."""
+        watcher.missed = set()
+        self._slow[watcher] = (self._clock(), watcher.outlet.backlog_bytes())
+        self._metrics.slow_watchers.labels("skipped").inc()
+        if watcher.audience is not None:
+            watcher.audience.quick.pop(watcher.outlet.write, None)
+            watcher.audience.slow.add(watcher)
+        self._wake.set()
+
+    def caught_up(self, watcher: Watcher) -> None:
+        """All of it has left: it gets one write with the truth."""
+        missed, watcher.missed = watcher.missed or set(), None
+        self._slow.pop(watcher, None)
+        if watcher.audience is not None:
+            watcher.audience.slow.discard(watcher)
+            watcher.audience.quick[watcher.outlet.write] = watcher
+        self._tell_mine(watcher)
+        if missed:
+            watcher.outlet.send(self._frame_of(missed))
 
     def look_after_slow(self) -> None:
-        """Catch up those who have drained, close those who have not for too long."""
+        """Close those that take nothing. What waits for one grows while it is answered: that it shrinks counts."""
         now = self._clock()
-        for watcher in list(self._slow):
-            since = watcher.slow_since
-            assert since is not None, "a slow watcher is slow since some time"
-            if watcher.outlet.backlog_bytes() <= SLOW_BYTES:
-                self._catch_up(watcher)
-            elif now - since > SLOW_S:
-                self._slow.discard(watcher)
+        for watcher, (since, bytes_then) in list(self._slow.items()):
+            bytes_now = watcher.outlet.backlog_bytes()
+            self._slow[watcher] = (now if bytes_now < bytes_then else since, bytes_now)
+            if bytes_now >= bytes_then and now - since > SLOW_S:
                 self._metrics.slow_watchers.labels("closed").inc()
                 watcher.outlet.close(wire.CLOSE_TOO_SLOW)
 
-    def _catch_up(self, watcher: Watcher) -> None:
-        """It is quick again, and gets one frame with the truth."""
-        missed, watcher.missed, watcher.slow_since = watcher.missed or set(), None, None
-        self._slow.discard(watcher)
-        if watcher.audience is not None:
-            watcher.audience.slow.discard(watcher)
-            watcher.audience.quick[watcher] = watcher.outlet.push
-        self._owed.add(watcher)
-        self._tell_mine()
-        if missed:
-            watcher.outlet.push(self._frame_of(missed))
+    def _miss(self, audience: Audience, items: Iterable[str]) -> None:
+        for watcher in audience.slow:
+            assert watcher.missed is not None, "a slow watcher misses what it is not sent"
+            watcher.missed.update(items)
 
     # -- who is who
 
     def _move(self, watcher: Watcher, items: frozenset[str]) -> None:
         """From the audience of what it has watched to that of these items; of none to none."""
         old = watcher.audience
+        if items == watcher.items:
+            return
+        # The new one first: what nobody watches is forgotten.
+        new = watcher.audience = self._join(watcher, items) if items else None
         if old is not None:
-            old.quick.pop(watcher, None)
+            old.quick.pop(watcher.outlet.write, None)
             old.slow.discard(watcher)
             if not old.quick and not old.slow:
                 self._dissolve(old)
-        watcher.audience = None
-        if items:
-            new = watcher.audience = self._audiences.get(items) or self._gather(items)
-            if watcher.slow_since is None:
-                new.quick[watcher] = watcher.outlet.push
-            else:
-                new.slow.add(watcher)
+        if old and new and (missed := self._pushed & old.items & new.items):
+            # The push that is under way may not have come to it yet, and passes it over now.
+            watcher.outlet.send(self._frame_of(missed))
+
+    def _join(self, watcher: Watcher, items: frozenset[str]) -> Audience:
+        audience = self._audiences.get(items) or self._gather(items)
+        if watcher.missed is None:
+            audience.quick[watcher.outlet.write] = watcher
+        else:
+            audience.slow.add(watcher)
+        return audience
 
     def _gather(self, items: frozenset[str]) -> Audience:
-        audience = self._audiences[items] = Audience(items, self._clock())
+        audience = self._audiences[items] = Audience(items)
         for item in items:
             self._items.setdefault(item, _Watched()).audiences.add(audience)
         return audience
@@ -264,7 +307,7 @@ class Hub:
             self._changed.add(item)
         if known is not None and state.gen > known.gen:
             for audience in watched.audiences:
-                for watcher in (*audience.quick, *audience.slow):
+                for watcher in (*audience.quick.values(), *audience.slow):
                     self._owe(watcher, item, Tally(state.gen, 0))
 
     def _note_tally(self, item: str, visitor: bytes, tally: Tally) -> None:

@@ -22,6 +22,7 @@ from app.connection import Connection, Conversation
 from app.desk import Desk
 from app.handshake import TakenOver, accepted, take_over
 from app.hub import SLOW_S
+from app.outboxes import Outboxes
 from app.pace import Pace, work_per_s
 from app.session import Session
 
@@ -46,8 +47,9 @@ LEAVING_GRACE_S: Final = 0.5
 class Live:
     """All browser connections of this node."""
 
-    def __init__(self, desk: Desk, allowed_origins: frozenset[str]) -> None:
+    def __init__(self, desk: Desk, allowed_origins: frozenset[str], outboxes: Outboxes) -> None:
         self._desk = desk
+        self._outboxes = outboxes
         self._allowed_origins = allowed_origins
         self._work_per_s = work_per_s(desk.budget.rate)
         self._unanswered_max = UNANSWERED_MAX if desk.budget.is_limited else UNANSWERED_UNLIMITED_MAX
@@ -63,12 +65,12 @@ class Live:
         if transport is None or transport.is_closing():
             return web.Response()  # gone before the handshake was done
         refusal = self._refusal(request)
-        connection = Connection(transport, self)
+        connection = Connection(transport, self, self._outboxes)
         ahead = take_over(request, transport, connection, answer)
         if refusal is not None:
             connection.close(refusal)
             return TakenOver()
-        connection.pace = Pace(self._work_per_s, asyncio.get_running_loop().time())
+        connection.pace = Pace(self._work_per_s, self._desk.clock())
         connection.session = self._sessions[connection] = Session(self._desk, connection)
         self._desk.metrics.connections.inc()
         if ahead:
@@ -78,7 +80,7 @@ class Live:
     @property
     def is_full(self) -> bool:
         """Whether whoever has not come yet had better go elsewhere."""
-        return self._is_crowded or asyncio.get_running_loop().time() < self._without_files_until
+        return self._is_crowded or self._desk.clock() < self._without_files_until
 
     @property
     def _is_crowded(self) -> bool:
@@ -86,13 +88,13 @@ class Live:
 
     def note_without_files(self) -> None:
         """Somebody was sent away for whom there was no file: for a while nobody more is asked here."""
-        self._without_files_until = asyncio.get_running_loop().time() + WITHOUT_FILES_S
+        self._without_files_until = self._desk.clock() + WITHOUT_FILES_S
 
     async def sweep(self) -> None:
         """Look after the silent ones, and after all if nothing can be saved, for as long as the node lives."""
         while True:
             await asyncio.sleep(SWEEP_S)
-            self.close_silent(asyncio.get_running_loop().time())
+            self.close_silent(self._desk.clock())
             self.relieve()
 
     def close_silent(self, now: float) -> None:
@@ -154,14 +156,14 @@ class Live:
             if session.unanswered > self._unanswered_max // 2:
                 return LOOK_S
             session.is_catching_up = False
-        if connection.backlog_bytes() > UNREAD_BYTES:
+        if connection.is_backed_up and connection.backlog_bytes() > UNREAD_BYTES:
             return self._hold_unread(connection, session)
         session.unread_since = None
-        return connection.pace.pause_s(session.work, asyncio.get_running_loop().time())
+        return connection.pace.pause_s(session.work, self._desk.clock())
 
     def _hold_unread(self, connection: Connection, session: Session) -> float:
         """It does not take its answers: it is closed if that lasts."""
-        now = asyncio.get_running_loop().time()
+        now = self._desk.clock()
         if session.unread_since is None:
             session.unread_since = now
         elif now - session.unread_since > SLOW_S:
@@ -170,12 +172,8 @@ class Live:
         return LOOK_S
 
     def lost(self, connection: Connection) -> None:
-        session = self._sessions.pop(connection, None)
-        # A ring with its session would be left to the collector, which the node keeps from looking that far.
-        connection.session = None
-        if session is not None:
+        if self._sessions.pop(connection, None) is not None:
             self._desk.metrics.connections.dec()
-            session.end()
         if not self._sessions:
             self._has_left.set()
 

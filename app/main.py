@@ -21,6 +21,7 @@ from app.desk import Desk
 from app.hub import Hub
 from app.ledger_watch import LedgerWatch, refuse_while_stalled
 from app.metrics import Metrics
+from app.outboxes import Outboxes
 from app.probes import Probes
 from app.problems import answer_problems
 from app.routes import ADMIN_ROUTES, ROUTES
@@ -49,7 +50,8 @@ def build_tools(settings: Settings) -> Tools:
 
 def build_app(settings: Settings, engine: Engine, tools: Tools) -> web.Application:
     clock = asyncio.get_running_loop().time
-    hub = Hub(tools.metrics, clock, engine.set_watchers)
+    outboxes = Outboxes(asyncio.get_running_loop())
+    hub = Hub(tools.metrics, clock, engine.set_watchers, outboxes.flush)
     engine.subscribe(hub.on_changed)
     desk = Desk(
         node=settings.cluster.name,
@@ -64,7 +66,7 @@ def build_app(settings: Settings, engine: Engine, tools: Tools) -> web.Applicati
     app = web.Application(middlewares=[answer_problems, refuse_while_stalled], client_max_size=BODY_BYTES_MAX)
     app[keys.SETTINGS] = settings
     app[keys.DESK] = desk
-    browsers = app[keys.LIVE] = live.Live(desk, settings.allowed_origins)
+    browsers = app[keys.LIVE] = live.Live(desk, settings.allowed_origins, outboxes)
     tools.probes.attach(engine, {"stalled": lambda: desk.ledger.is_stalled, "full": lambda: browsers.is_full})
     app[keys.FORM_TOKENS] = Tokens(settings.form_keys)
     app[keys.RESETTING] = asyncio.Lock()

@@ -55,7 +55,7 @@ async def press(desk: Desk, way: str, visitor: bytes, item: str, wish: wire.Pres
     desk.metrics.count_press(way, answer, wish.n)
     if answer.refusal is not None:
         raise _refused(desk, visitor, answer)
-    return desk.pressed(answer, visitor, wish)
+    return desk.pressed(answer, visitor, wish.n)
 
 
 def _refused(desk: Desk, visitor: bytes, answer: Answer) -> RefusedError:

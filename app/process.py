@@ -37,7 +37,7 @@ REQUESTS_S_MAX: Final = 1.0
 # Longer than nginx keeps an idle connection to a node, 60 s; half a request is cut after it, too.
 IDLE_S_MAX: Final = 75.0
 
-EngineFactory = Callable[[ClusterSettings, Budget, Sequence[web.RouteDef]], Engine]
+EngineFactory = Callable[[ClusterSettings, Budget | None, Sequence[web.RouteDef]], Engine]
 
 _log = structlog.get_logger(__name__)
 
@@ -48,7 +48,8 @@ async def run_node(settings: Settings, make_engine: EngineFactory) -> int:
     files.raise_limit()
     stop = _stop_signal()
     tools = build_tools(settings)
-    engine = make_engine(settings.cluster, tools.budget, tools.probes.routes())
+    budget = tools.budget if tools.budget.is_limited else None
+    engine = make_engine(settings.cluster, budget, tools.probes.routes())
     _log.info("node.starting", node=settings.cluster.name, version=__version__)
     await engine.start()
     # Before it is ready, which it may never be for want of the room that this gives back.

@@ -34,7 +34,7 @@ FAULTS_WINDOW_S: Final = 10.0
 
 
 class Session:
-    """`receive` takes every text frame of the client; `end` is called once, when it is gone."""
+    """`receive` takes every text frame of the client; `end` is called once, when it may be told nothing more."""
 
     __slots__ = (
         "__weakref__", "_desk", "_faults", "_has_ended", "_is_afresh", "_outlet", "_tab", "_watcher",
@@ -79,8 +79,14 @@ class Session:
         """This node is about to stop: the client is to go elsewhere after so many seconds."""
         self._outlet.send(wire.frame(wire.Leaving(after_s)))
 
+    def fell_behind(self) -> None:
+        self._desk.hub.fell_behind(self._watcher)
+
+    def caught_up(self) -> None:
+        self._desk.hub.caught_up(self._watcher)
+
     def end(self) -> None:
-        """The client is gone; what the engine still answers goes nowhere."""
+        """What the engine still answers goes nowhere."""
         self._has_ended = True
         self._desk.hub.remove(self._watcher)
         self._desk.engine.forget(self)
@@ -163,15 +169,15 @@ class Session:
         if wish.n is not None and not 1 <= wish.n <= tally_max(wish.item):
             self._refuse("bad_tally", message_id=wish.id)
             return
-        if (hindrance := self._desk.ledger.hindrance(self.unanswered)) is not None:
+        ledger = self._desk.ledger
+        if (hindrance := ledger.hindrance(self.unanswered)) is not None:
             self._refuse(hindrance, message_id=wish.id)
             return
         visitor = self._watcher.visitor
         actor = actor_of(wish.item, visitor, wish.tab or self._tab)
-        press = Press(item=wish.item, actor=actor, gen=wish.gen, n=wish.n)
         self.unanswered += 1
-        self._desk.ledger.waiting += 1
-        self._desk.engine.press(press, _Reply(self, wish, visitor), owner=self)
+        ledger.waiting += 1
+        self._desk.engine.press(Press(wish.item, actor, wish.gen, wish.n), _Reply(self, wish, visitor), self)
 
     def answer(self, wish: wire.PressWish, visitor: bytes, answer: Answer, *, is_first: bool) -> None:
         """What became of a press that this visitor of the session made."""
@@ -182,7 +188,7 @@ class Session:
         if self._has_ended:
             return
         if answer.refusal is None:
-            self._outlet.send(wire.frame(self._desk.pressed(answer, visitor, wish)))
+            self._outlet.send(wire.frame(self._desk.pressed(answer, visitor, wish.n, wish.id)))
         elif answer.refusal == "reset":
             self._read([wish.item], partial(self._deliver_reset, wish.id))
         elif answer.refusal == "erased":

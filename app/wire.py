@@ -57,7 +57,7 @@ class Unwatch(msgspec.Struct, frozen=True, tag="unwatch"):
     items: list[str]
 
 
-class PressWish(msgspec.Struct, frozen=True, tag="press"):
+class PressWish(msgspec.Struct, frozen=True, gc=False, tag="press"):
     """`n` is checked against its item later: out of range is `bad_tally`, not `bad_message`."""
 
     item: str
@@ -104,7 +104,7 @@ class Mine(msgspec.Struct, frozen=True, tag="mine"):
     tallies: Mapping[str, MyTally]
 
 
-class Pressed(msgspec.Struct, frozen=True, tag="pressed", kw_only=True, omit_defaults=True):
+class Pressed(msgspec.Struct, frozen=True, gc=False, tag="pressed", kw_only=True, omit_defaults=True):
     """Committed. `token` only over HTTP, where the node made one for this press."""
 
     item: str
@@ -157,6 +157,9 @@ class _Numbered(msgspec.Struct, frozen=True):
     id: Id | None = None
 
 
+# The headers of short messages.
+_SHORT: Final = tuple(bytes((_TEXT, length)) for length in range(126))
+
 ClientMessage = Hello | Watch | Unwatch | PressWish | Ping
 NodeMessage = NodeHello | Counts | Mine | Pressed | Error | Leaving | Pong
 
@@ -208,7 +211,8 @@ def encode(message: msgspec.Struct) -> bytes:
 def frame(message: NodeMessage) -> bytes:
     """The message as one whole WebSocket frame."""
     payload = _encoder.encode(message)
-    return _header(_TEXT, len(payload)) + payload
+    length = len(payload)
+    return (_SHORT[length] if length < 126 else _header(_TEXT, length)) + payload
 
 
 def pong_frame(payload: bytes) -> bytes:

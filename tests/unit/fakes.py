@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import sys
 from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import Any
@@ -235,23 +236,42 @@ def _subject_of(wish: Wish) -> Hashable:
 
 
 class FakeOutlet:
-    """Keeps what was sent, and what of it went out in which write."""
+    """Keeps what was sent, what of it was pushed, and what waits until `room` says that the client reads again."""
 
     def __init__(self) -> None:
         self.sent: list[bytes] = []
         self.pushes: list[bytes] = []
-        self.backlog = 0
+        self.room = sys.maxsize
+        self.waiting = b""
+        self.on_behind: Callable[[], None] = _nobody
+        self.on_caught_up: Callable[[], None] = _nobody
         self.closed_with: int | None = None
+
+    def write(self, data: bytes) -> int:
+        assert not self.is_backed_up, "nothing is written past what waits"
+        if self.room == 0:
+            raise BlockingIOError
+        self.sent.append(data)
+        self.pushes.append(data)
+        return min(len(data), self.room)
+
+    @property
+    def is_backed_up(self) -> bool:
+        return bool(self.waiting)
 
     def send(self, frame: bytes) -> None:
         self.sent.append(frame)
 
-    def push(self, frames: bytes) -> None:
-        self.sent.append(frames)
-        self.pushes.append(frames)
+    def keep(self, rest: bytes) -> None:
+        self.waiting = rest
+        self.on_behind()
+
+    def drain(self) -> None:
+        self.room, self.waiting = sys.maxsize, b""
+        self.on_caught_up()
 
     def backlog_bytes(self) -> int:
-        return self.backlog
+        return len(self.waiting)
 
     def close(self, code: int) -> None:
         self.closed_with = code
@@ -261,6 +281,10 @@ class FakeOutlet:
         found = [message for frames in self.sent for message in unframe(frames)]
         self.sent.clear()
         return [message for message in found if kind is None or message["type"] == kind]
+
+
+def _nobody() -> None:
+    """Whom an outlet tells that nobody watches."""
 
 
 class FakeClock:

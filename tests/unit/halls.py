@@ -1,7 +1,7 @@
 """A hub with a clock of the test's, and watchers that keep what they are sent."""
 
 from app.audience import Watcher
-from app.hub import LOOK_S, SLOW_BYTES, Hub
+from app.hub import Hub
 from app.metrics import Metrics
 from cluster.surface import Changed, ItemState, Tally
 from tests.unit.fakes import FakeClock, FakeOutlet
@@ -18,11 +18,17 @@ class Hall:
         self.reported: list[int] = []
         self.erased: list[bytes] = []
         self.metrics = Metrics()
-        self.hub = Hub(self.metrics, self.clock, self.reported.append)
+        self.flushes = 0
+        self.hub = Hub(self.metrics, self.clock, self.reported.append, self.flush)
+
+    def flush(self) -> None:
+        self.flushes += 1
 
     def watcher(self, *items: str, visitor: bytes = VISITOR) -> tuple[Watcher, FakeOutlet]:
         outlet = FakeOutlet()
         watcher = Watcher(outlet, visitor, lambda: self.erased.append(visitor))
+        outlet.on_behind = lambda: self.hub.fell_behind(watcher)
+        outlet.on_caught_up = lambda: self.hub.caught_up(watcher)
         self.hub.add(watcher)
         self.hub.watch(watcher, items)
         self.hub.learn({item: ItemState() for item in items})
@@ -31,12 +37,12 @@ class Hall:
     def change(self, gen: int = 0, **counts: int) -> None:
         self.hub.on_changed(Changed({f"tap:{name}": ItemState(gen, count) for name, count in counts.items()}, {}))
 
-    async def find_slow(self, outlet: FakeOutlet, backlog: int = SLOW_BYTES + 1) -> None:
-        """This one does not read, and the hub comes to know it."""
-        outlet.backlog = backlog
-        self.clock.now += LOOK_S
+    async def find_slow(self, outlet: FakeOutlet, room: int = 10) -> None:
+        """This one does not read on after so many bytes, and the hub comes to know it."""
+        outlet.room = room
         self.change(a=-1)
         await self.hub.push()
+        assert outlet.is_backed_up
         outlet.sent.clear()
         outlet.pushes.clear()
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
@@ -10,18 +12,47 @@ from structlog.testing import capture_logs
 from app import connection as connection_module
 from app import frames, keys, wire
 from app.connection import BACKLOG_BYTES_MAX, Connection
+from app.outboxes import Outboxes
 from app.pace import WORK_PER_TURN
 from tests.unit.sites import Site, until
 
 
 class FakeTransport:
+    """Of a socket that keeps writes apart. `kept` is what was given to the transport instead."""
+
     def __init__(self) -> None:
-        self.writes: list[bytes] = []
+        self._client, self._ours = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._client.setblocking(False)
+        self._ours.setblocking(False)
+        self._written: list[bytes] = []
+        self.kept: list[bytes] = []
         self.backlog = 0
         self.is_aborted = self.is_closed = self.is_paused = False
 
+    def get_extra_info(self, name: str) -> socket.socket:
+        assert name == "socket"
+        return self._ours
+
+    def set_write_buffer_limits(self, high: int) -> None:
+        assert high == 0
+
+    @property
+    def writes(self) -> list[bytes]:
+        """What the client got, write by write."""
+        with suppress(BlockingIOError):
+            while data := self._client.recv(1 << 16):
+                self._written.append(data)
+        return self._written
+
+    def go_away(self) -> None:
+        self._client.close()
+
+    def end(self) -> None:
+        self._client.close()
+        self._ours.close()
+
     def write(self, data: bytes) -> None:
-        self.writes.append(data)
+        self.kept.append(data)
 
     def get_write_buffer_size(self) -> int:
         return self.backlog
@@ -50,6 +81,7 @@ class Session:
     work = 0
 
     def __init__(self) -> None:
+        self.told: list[str] = []
         self.heard: list[bytes] = []
         self.holds: list[float | None] = []
         self.lost = 0
@@ -59,6 +91,15 @@ class Session:
         self.work += WORK_PER_TURN
         if text == b"defect":
             raise ZeroDivisionError
+
+    def fell_behind(self) -> None:
+        self.told.append("fell behind")
+
+    def caught_up(self) -> None:
+        self.told.append("caught up")
+
+    def end(self) -> None:
+        self.told.append("end")
 
     def hold_s(self, connection: Connection, session: object) -> float | None:
         return self.holds.pop(0) if self.holds else None
@@ -72,12 +113,23 @@ class Owner:
         self.hold_s, self.lost = session.hold_s, session.on_lost
 
 
-def connect() -> tuple[Connection, FakeTransport, Session]:
-    transport: Any = FakeTransport()
-    session = Session()
-    connection = Connection(transport, Owner(session))
-    connection.session = session
-    return connection, transport, session
+Connect = Callable[[], tuple[Connection, FakeTransport, Session]]
+
+
+@pytest.fixture
+def connect() -> Iterator[Connect]:
+    with ExitStack() as stack:
+
+        def make() -> tuple[Connection, FakeTransport, Session]:
+            transport: Any = FakeTransport()
+            stack.callback(transport.end)
+            session = Session()
+            connection = Connection(transport, Owner(session), Outboxes(asyncio.get_running_loop()))
+            connection.session = session
+            stack.callback(connection._socket.detach)
+            return connection, transport, session
+
+        yield make
 
 
 def said(*payloads: bytes, opcode: int = frames.TEXT) -> bytes:
@@ -85,7 +137,7 @@ def said(*payloads: bytes, opcode: int = frames.TEXT) -> bytes:
     return b"".join(bytes((0x80 | opcode, 0x80 | len(each))) + bytes(4) + each for each in payloads)
 
 
-async def test_what_is_sent_within_one_turn_leaves_in_one_write_in_order() -> None:
+async def test_what_is_sent_within_one_turn_leaves_in_one_write_in_order(connect: Connect) -> None:
     connection, transport, _ = connect()
     for frame in (b"1", b"2", b"3"):
         connection.send(frame)
@@ -96,30 +148,65 @@ async def test_what_is_sent_within_one_turn_leaves_in_one_write_in_order() -> No
     assert transport.writes == [b"123", b"4"]
 
 
-async def test_a_push_goes_behind_what_was_sent_before_it() -> None:
-    connection, transport, _ = connect()
-    connection.send(b"pressed")
-    connection.push(b"counts")
-    connection.push(b"more")
-    await asyncio.sleep(0)
-    assert transport.writes == [b"pressedcounts", b"more"]
+async def test_what_the_socket_does_not_take_is_the_transports_and_so_is_all_behind_it(connect: Connect) -> None:
+    connection, transport, session = connect()
+    while not transport.kept:
+        connection.send(bytes(10_000))
+        connection.flush()
+    connection.pause_writing()
+    connection.send(b"behind it")
+    connection.flush()
+    assert transport.kept == [bytes(10_000), b"behind it"]
+    assert transport.writes
+    connection.resume_writing()
+    connection.send(b"straight again")
+    connection.flush()
+    assert transport.writes[-1] == b"straight again"
+    assert session.told == ["fell behind", "caught up"]
 
 
-async def test_too_much_unsent_closes_with_4002_and_nothing_more_is_written() -> None:
+async def test_a_socket_that_is_broken_is_left_to_its_transport(connect: Connect) -> None:
     connection, transport, _ = connect()
+    transport.go_away()
+    connection.send(b"nobody is there")
+    connection.flush()
+    assert transport.kept == [b"nobody is there"]
+
+
+async def test_a_closing_transport_is_given_nothing(connect: Connect) -> None:
+    connection, transport, _ = connect()
+    transport.go_away()
+    transport.is_closed = True
+    connection.send(b"nobody is there")
+    connection.flush()
+    assert not transport.kept
+
+
+async def test_too_much_unsent_closes_with_4002_and_nothing_more_is_written(connect: Connect) -> None:
+    connection, transport, session = connect()
+    connection.pause_writing()
     transport.backlog = BACKLOG_BYTES_MAX
     connection.send(b"fits")
     await asyncio.sleep(0)
     transport.backlog += 1
     connection.send(b"one too many")
     await asyncio.sleep(0)
-    connection.push(b"late")
     connection.send(b"later")
     await asyncio.sleep(0)
-    assert transport.writes == [b"fits", b"one too many", frames.close_frame(4002)]
+    assert transport.kept == [b"fits", b"one too many", frames.close_frame(4002)]
+    assert not transport.writes
+    assert session.told == ["fell behind", "end"]
 
 
-async def test_a_client_that_does_not_let_go_is_aborted(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_session_ends_once_and_hears_nothing_after_that(connect: Connect) -> None:
+    connection, _, session = connect()
+    connection.close(4001)
+    connection.pause_writing()
+    connection.connection_lost(None)
+    assert (session.told, session.lost) == (["end"], 1)
+
+
+async def test_a_client_that_does_not_let_go_is_aborted(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection_module, "LINGER_S", 0.0)
     connection, transport, _ = connect()
     connection.close(4001)
@@ -128,7 +215,7 @@ async def test_a_client_that_does_not_let_go_is_aborted(monkeypatch: pytest.Monk
     await until(lambda: transport.is_aborted)
 
 
-async def test_messages_and_pings_are_heard_in_order() -> None:
+async def test_messages_and_pings_are_heard_in_order(connect: Connect) -> None:
     connection, transport, session = connect()
     connection.data_received(said(b"one", b"two") + said(b"there?", opcode=frames.PING) + said(b"three"))
     assert session.heard == [b"one", b"two", b"three"]
@@ -137,25 +224,28 @@ async def test_messages_and_pings_are_heard_in_order() -> None:
 
 
 @pytest.mark.parametrize("hold_s", [0.0, 0.001])
-async def test_what_is_held_back_is_heard_later_in_order_and_meanwhile_nothing_is_read(hold_s: float) -> None:
+async def test_what_is_held_back_is_heard_later_in_order_and_meanwhile_little_is_read(
+    connect: Connect, hold_s: float
+) -> None:
     connection, transport, session = connect()
     session.holds = [None, hold_s, hold_s, None]
     connection.data_received(said(b"one", b"two", b"three"))
-    assert (session.heard, transport.is_paused) == ([b"one", b"two"], True)
-    connection.data_received(said(b"four"))  # was read before the pause
+    # Within a turn mostly nothing comes, and what does is the last.
+    assert (session.heard, transport.is_paused) == ([b"one", b"two"], hold_s > 0)
+    connection.data_received(said(b"four"))
+    assert transport.is_paused
     assert session.heard == [b"one", b"two"]
     await until(lambda: len(session.heard) == 4)
     assert session.heard == [b"one", b"two", b"three", b"four"]
     assert not transport.is_paused
 
 
-async def test_what_has_to_wait_is_kept_as_it_came() -> None:
+async def test_what_has_to_wait_is_kept_as_it_came(connect: Connect) -> None:
     """A read of pings without a word would be twenty times as long in messages."""
     connection, transport, session = connect()
     session.holds = [0.0] * 3
     pings = said(b"one") + said(b"", opcode=frames.PING) * 10_000 + said(b"two")
     connection.data_received(pings)
-    assert transport.is_paused
     assert len(connection._held or ()) <= connection_module.READ_BYTES / 6
     connection.data_received(said(b"three"))
     await until(lambda: len(session.heard) == 3)
@@ -165,14 +255,14 @@ async def test_what_has_to_wait_is_kept_as_it_came() -> None:
     assert not transport.is_paused
 
 
-async def test_nothing_is_heard_of_a_connection_that_was_closed() -> None:
+async def test_nothing_is_heard_of_a_connection_that_was_closed(connect: Connect) -> None:
     connection, _, session = connect()
     connection.close(4003)
     connection.data_received(said(b"late"))
     assert not session.heard
 
 
-async def test_what_is_held_back_is_forgotten_when_the_connection_is_gone() -> None:
+async def test_what_is_held_back_is_forgotten_when_the_connection_is_gone(connect: Connect) -> None:
     connection, _, session = connect()
     session.holds = [0.0]
     connection.data_received(said(b"one", b"two"))
@@ -182,7 +272,7 @@ async def test_what_is_held_back_is_forgotten_when_the_connection_is_gone() -> N
 
 
 @pytest.mark.parametrize(("payload", "code"), [(b"", 1000), (b"\x03\xe9bye", 1001), (b"\x0f\xa1", 4001)])
-async def test_a_clients_close_is_said_back_and_ends_it(payload: bytes, code: int) -> None:
+async def test_a_clients_close_is_said_back_and_ends_it(connect: Connect, payload: bytes, code: int) -> None:
     connection, transport, _ = connect()
     connection.send(b"before")
     connection.data_received(said(payload, opcode=frames.CLOSE))
@@ -190,7 +280,7 @@ async def test_a_clients_close_is_said_back_and_ends_it(payload: bytes, code: in
     assert transport.is_closed
 
 
-async def test_a_close_that_we_said_first_is_not_said_again() -> None:
+async def test_a_close_that_we_said_first_is_not_said_again(connect: Connect) -> None:
     connection, transport, _ = connect()
     connection.close(4001)
     connection.data_received(said(b"\x0f\xa1", opcode=frames.CLOSE))
@@ -198,20 +288,20 @@ async def test_a_close_that_we_said_first_is_not_said_again() -> None:
     assert transport.is_closed
 
 
-async def test_a_broken_rule_closes_after_what_came_whole_before_it() -> None:
+async def test_a_broken_rule_closes_after_what_came_whole_before_it(connect: Connect) -> None:
     connection, transport, session = connect()
     connection.data_received(said(b"one") + b"\x81\x03two")
     assert session.heard == [b"one"]
     assert transport.writes[0][2:4] == (1002).to_bytes(2)
 
 
-async def test_bytes_are_no_message() -> None:
+async def test_bytes_are_no_message(connect: Connect) -> None:
     connection, transport, session = connect()
     connection.data_received(said(b"one", opcode=frames.BINARY))
     assert (session.heard, transport.writes) == ([], [frames.close_frame(1003)])
 
 
-async def test_a_defect_is_logged_and_told() -> None:
+async def test_a_defect_is_logged_and_told(connect: Connect) -> None:
     connection, transport, _ = connect()
     with capture_logs() as logs:
         connection.data_received(said(b"defect", b"later"))

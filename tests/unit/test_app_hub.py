@@ -1,6 +1,7 @@
 """The hub: one encoding per audience, one write per watcher, and the newest count only."""
 
 import secrets
+from typing import Any
 
 import pytest
 
@@ -120,7 +121,9 @@ async def test_mine_and_counts_leave_in_one_write(hall: Hall) -> None:
     _, outlet = hall.watcher("once:a")
     hall.hub.on_changed(Changed({"once:a": ItemState(0, 1)}, {("once:a", VISITOR + bytes(6)): Tally(0, 1)}))
     await hall.hub.push()
-    assert len(outlet.pushes) == 1
+    # What is sent in one turn is one write; besides, nothing is written.
+    assert len(outlet.sent) == 2
+    assert not outlet.pushes
     assert [message["type"] for message in outlet.messages()] == ["mine", "counts"]
 
 
@@ -132,6 +135,14 @@ async def test_a_reset_tells_every_watcher_that_its_tally_is_0_in_the_new_genera
         mine, counts = outlet.messages()
         assert mine == {"type": "mine", "tallies": {"tap:a": {"gen": 1, "n": 0}}}
         assert counts == {"type": "counts", "counts": {"tap:a": 0}}
+
+
+async def test_a_reset_is_told_to_who_has_watched_more_since(hall: Hall) -> None:
+    watcher, outlet = hall.watcher("tap:a")
+    hall.hub.watch(watcher, ["tap:b"])
+    hall.change(gen=1, a=0)
+    await hall.hub.push()
+    assert [message["type"] for message in outlet.messages()] == ["mine", "counts"]
 
 
 async def test_a_tally_of_the_new_generation_wins_over_the_reset(hall: Hall) -> None:
@@ -201,10 +212,66 @@ async def test_a_push_to_many_lets_others_have_their_turn(hall: Hall, monkeypatc
     assert sum(len(outlet.pushes) for _, outlet in watchers) == 2
 
 
+async def _paused_between(hall: Hall, *watched: tuple[str, ...]) -> tuple[Any, list[tuple[Watcher, FakeOutlet]]]:
+    """A push that stands between the first of these watchers and the rest, who have not been written to."""
+    watchers = [hall.watcher(*items) for items in watched]
+    hall.change(a=1, b=1)
+    push = hall.hub.push()
+    push.send(None)
+    written = [each for each in watchers if each[1].pushes]
+    assert len(written) == 1
+    return push, [each for each in watchers if each not in written]
+
+
+def _finish(push: Any) -> None:
+    with pytest.raises(StopIteration):
+        while True:
+            push.send(None)
+
+
+@pytest.fixture
+def one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub_module, "WRITES_PER_TURN", 1)
+
+
+@pytest.mark.usefixtures("one_at_a_time")
+async def test_an_audience_may_be_gone_when_its_turn_comes(hall: Hall) -> None:
+    push, (left, *_) = await _paused_between(hall, ("tap:a",), ("tap:b",))
+    hall.hub.remove(left[0])
+    _finish(push)
+    assert not left[1].sent
+
+
+@pytest.mark.usefixtures("one_at_a_time")
+async def test_who_watches_more_while_a_push_is_under_way_does_not_miss_it(hall: Hall) -> None:
+    push, (left, *_) = await _paused_between(hall, ("tap:a",), ("tap:a",))
+    hall.hub.watch(left[0], ["tap:c"])
+    _finish(push)
+    assert left[1].messages() == [{"type": "counts", "counts": {"tap:a": 1}}]
+
+
+@pytest.mark.usefixtures("one_at_a_time")
+async def test_who_falls_behind_while_a_push_is_under_way_gets_it_later(hall: Hall) -> None:
+    push, (left, *_) = await _paused_between(hall, ("tap:a",), ("tap:a",))
+    left[1].keep(b"an answer")
+    _finish(push)
+    assert not left[1].sent
+    left[1].drain()
+    assert left[1].messages() == [{"type": "counts", "counts": {"tap:a": 1}}]
+
+
+async def test_what_was_sent_in_this_turn_leaves_before_a_push(hall: Hall) -> None:
+    _, outlet = hall.watcher("tap:a")
+    hall.hub._flush = lambda: outlet.send(wire.frame(wire.Pong()))
+    hall.change(a=1)
+    await hall.hub.push()
+    assert [message["type"] for message in outlet.messages()] == ["pong", "counts"]
+
+
 def test_the_number_of_watchers_is_reported(hall: Hall) -> None:
     watcher, _ = hall.watcher("tap:a")
     hall.watcher("tap:a")
     hall.hub.remove(watcher)
     assert hall.reported == [1, 2, 1]
     (audience,) = hall.hub._items["tap:a"].audiences
-    assert hall.hub._visitors[VISITOR] == set(audience.quick)
+    assert hall.hub._visitors[VISITOR] == set(audience.quick.values())

@@ -28,7 +28,7 @@ class Node:
         self.clock = FakeClock()
         self.engine = FakeEngine()
         metrics = Metrics()
-        self.hub = Hub(metrics, self.clock, self.engine.set_watchers)
+        self.hub = Hub(metrics, self.clock, self.engine.set_watchers, lambda: None)
         self.engine.subscribe(self.hub.on_changed)
         self.desk = Desk(
             node="node1",
