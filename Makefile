@@ -10,6 +10,7 @@
 # make ablations LIVES=200 the same with each rule switched off in turn; writes docs/ablations.md
 # make autobahn   the WebSocket against the suite of conformance tests; writes docs/autobahn.md; needs Python 2.7
 # make bench-quick  what our node costs beside the floor, in under 3 minutes        make bench  every row, all peers
+# make soak  an hour at half load: do memory and latency stay where they are?
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -26,7 +27,7 @@ LAYERS := lint unit simulation cluster browser compose overload faults
 
 LONG_FAULTS := faults-kills faults-bits
 
-.PHONY: help install run test $(LAYERS) $(LONG_FAULTS) tools simulate ablations autobahn bench bench-quick lock clean
+.PHONY: help install run test $(LAYERS) $(LONG_FAULTS) tools simulate ablations autobahn bench bench-quick soak lock clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -60,6 +61,9 @@ bench: .venv/bench-installed
 
 bench-quick: .venv/tests-installed
 	@.venv/bin/python -m bench --quick
+
+soak: .venv/tests-installed
+	@.venv/bin/python -m bench.soak
 
 # Programs that tests start and that are not Python packages: nginx, a browser, a container engine.
 tools:

@@ -10,18 +10,23 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from bench import report
 from bench.compiled import PLACE
+from bench.growth import GROWTHS, Growth
 from bench.installed import MissingError
 from bench.load import LoadError
-from bench.results import Result, Run, compared, new_run, recorded
+from bench.results import Result, Run, Sample, compared, new_run, recorded
 from bench.rows import ROWS, Row
-from bench.subjects import FLOOR, OURS, PEERS, Subject
+from bench.subjects import FLOOR, OURS, PEERS
 
 QUICK_ROWS = ("fan-1000", "joined", "press-64", "idle")
+
+# Makes one sample in an empty folder, for so many seconds.
+Case = Callable[[Path, float], Sample]
 
 
 def main() -> int:
@@ -32,10 +37,10 @@ def main() -> int:
     print(", ".join(f"{name} {value}" for name, value in run.machine.items()))
     for row in asked.rows:
         result = run.results[row.name] = Result(row.name)
-        print(f"\n{row.title} (goal {row.goal})")
+        print(f"\n{row.title} ({f'goal {row.goal}' if isinstance(row, Row) else row.unit})")
         for turn in range(asked.turns):
-            for subject in _subjects_of(row, asked.peers):
-                _measure(row, subject, result, asked.seconds or row.seconds, f"turn {turn + 1} of {asked.turns}")
+            for name, measure in _cases(row, asked.peers):
+                _measure(name, measure, result, asked.seconds or row.seconds, f"turn {turn + 1} of {asked.turns}")
         run.save(file)
         _say(row, result, before)
     print(f"\nAll of it: {file}")
@@ -47,7 +52,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench")
-    rows = {row.name: row for row in ROWS}
+    rows: dict[str, Row | Growth] = {row.name: row for row in (*ROWS, *GROWTHS)}
     parser.add_argument("--rows", nargs="+", choices=rows, default=list(rows), metavar="ROW", help=", ".join(rows))
     parser.add_argument("--peers", choices=("all", "none"), default="all")
     parser.add_argument("--turns", type=int, default=5, help="measurements of each; the median counts (5)")
@@ -61,29 +66,34 @@ def _arguments() -> argparse.Namespace:
     return asked
 
 
-def _subjects_of(row: Row, peers: str) -> Iterable[Subject]:
-    if not row.others:
-        return [OURS]
-    everybody = (FLOOR, OURS, *(PEERS if peers == "all" else ()))
-    return [subject for subject in everybody if row.work in subject.talk]
+def _cases(row: Row | Growth, peers: str) -> Iterator[tuple[str, Case]]:
+    """Who or what is measured in each turn."""
+    if isinstance(row, Growth):
+        for point in row.points:
+            yield str(point), partial(row.measure, point)
+        return
+    everybody = (FLOOR, OURS, *(PEERS if peers == "all" else ())) if row.others else (OURS,)
+    for subject in everybody:
+        if row.work in subject.talk:
+            yield subject.name, partial(row.measure, subject)
 
 
-def _measure(row: Row, subject: Subject, result: Result, seconds: float, turn: str) -> None:
-    if subject.name in result.failures:
+def _measure(name: str, measure: Case, result: Result, seconds: float, turn: str) -> None:
+    if name in result.failures:
         return
     began_at = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="bench-", dir=_scratch()))
     try:
-        sample = row.measure(subject, folder, seconds)
+        sample = measure(folder, seconds)
     except (MissingError, LoadError, RuntimeError) as error:
-        result.failures[subject.name] = str(error)
-        print(f"  {subject.name:<18} could not be measured: {error}", flush=True)
+        result.failures[name] = str(error)
+        print(f"  {name:<18} could not be measured: {error}", flush=True)
     else:
-        result.samples.setdefault(subject.name, []).append(sample)
-        more = "  ".join(f"{name} {value:,.4g}" for name, value in sample.more.items())
+        result.samples.setdefault(name, []).append(sample)
+        more = "  ".join(f"{what} {value:,.4g}" for what, value in sample.more.items())
         took_s = time.monotonic() - began_at
         print(
-            f"  {subject.name:<18} {sample.value:10,.3f}  {sample.state:<5}  {turn}, {took_s:.0f} s  {more}",
+            f"  {name:<18} {sample.value:10,.3f}  {sample.state:<5}  {turn}, {took_s:.0f} s  {more}",
             flush=True,
         )
     finally:
@@ -96,14 +106,16 @@ def _scratch() -> Path:
     return folder
 
 
-def _say(row: Row, result: Result, before: Run | None) -> None:
+def _say(row: Row | Growth, result: Result, before: Run | None) -> None:
     for subject in result.samples:
         low, high = result.spread(subject)
         ratio = result.ratio(subject, FLOOR.name)
         times = f"  {ratio:.2f} × floor" if ratio and subject != FLOOR.name else ""
         print(f"  → {subject:<18} {result.median(subject):,.3f} {row.unit} ({low:,.3f} to {high:,.3f}){times}")
-    is_met = row.is_met(result)
-    if is_met is not None:
+    if isinstance(row, Growth):
+        if (worst := row.worst(result)) is not None:
+            print(f"  → {worst:.2f} × what {row.order} growth allows")
+    elif (is_met := row.is_met(result)) is not None:
         print(f"  → goal {'met' if is_met else 'MISSED'}: {row.ours(result):,.3f}, {row.goal}")
     old = before.results.get(row.name) if before else None
     for said in compared(result, old, result.samples, FLOOR.name):

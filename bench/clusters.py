@@ -1,4 +1,4 @@
-"""Two nodes that are linked, what passes between them, and nginx before them."""
+"""Nodes that are linked, what passes between them, and nginx before them."""
 
 import contextlib
 import re
@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +19,7 @@ WITHIN_S: Final = 120.0
 
 
 class ClusterNode:
-    """A node of a pair while it runs. `cluster_port` is where its peer and its metrics are."""
+    """A node of a cluster while it runs. `cluster_port` is where its peer and its metrics are."""
 
     def __init__(self, server: Server, cluster_port: int) -> None:
         self.server, self.cluster_port = server, cluster_port
@@ -33,16 +33,16 @@ class ClusterNode:
 
 @contextlib.contextmanager
 def cluster_node(
-    folder: Path, ports: tuple[int, int], peer: int, core: int, settings: Mapping[str, str] | None = None
+    folder: Path, ports: tuple[int, int], peers: Sequence[int], core: int, settings: Mapping[str, str] | None = None
 ) -> Iterator[ClusterNode]:
-    """`ports` are its public and its cluster port, `peer` is the other's cluster port."""
+    """`ports` are its public and its cluster port, `peers` are the others' cluster ports."""
     port, cluster_port = ports
     env = {
         "LIKE_NODE_NAME": folder.name,
         "LIKE_PORT": str(port),
         "LIKE_CLUSTER_PORT": str(cluster_port),
         "LIKE_DATA_DIR": str(folder / "data"),
-        "LIKE_PEERS": f"127.0.0.1:{peer}",
+        "LIKE_PEERS": ",".join(f"127.0.0.1:{peer}" for peer in peers),
         "LIKE_SECRET": SECRET,
         "LIKE_PRESS_RATE": "0",
         # One answer to a press, not a second one for its copy: what is counted is presses.
@@ -55,19 +55,28 @@ def cluster_node(
 
 
 @contextlib.contextmanager
+def mesh(
+    folder: Path, cores: Sequence[int], settings: Mapping[str, str] | None = None
+) -> Iterator[tuple[ClusterNode, ...]]:
+    """As many nodes as cores, `a`, `b`, …, each linked to all others; what is in their `data` folders is theirs."""
+    ports = [(free_port(), free_port()) for _ in cores]
+    names = "abcdefgh"[: len(cores)]
+    with contextlib.ExitStack() as stack:
+        nodes = []
+        for name, own, core in zip(names, ports, cores, strict=True):
+            peers = [cluster_port for each in ports if each != own for cluster_port in each[1:]]
+            nodes.append(stack.enter_context(cluster_node(folder / name, own, peers, core, settings)))
+        for node in nodes:
+            wait_until(lambda node=node: node.figures()["like_links"] == len(nodes) - 1, "all nodes to be linked")  # type: ignore[misc]
+        yield tuple(nodes)
+
+
+@contextlib.contextmanager
 def pair(
     folder: Path, *, cores: tuple[int, int] = (LOAD_CORE, SERVER_CORE), settings: Mapping[str, str] | None = None
 ) -> Iterator[tuple[ClusterNode, ClusterNode]]:
-    """`a` and `b`, linked. Whatever lies in their `data` folders is theirs."""
-    ports = [(free_port(), free_port()) for _ in range(2)]
-    with contextlib.ExitStack() as stack:
-        nodes = [
-            stack.enter_context(cluster_node(folder / name, own, other[1], core, settings))
-            for name, own, other, core in zip("ab", ports, reversed(ports), cores, strict=True)
-        ]
-        for node in nodes:
-            wait_until(lambda node=node: node.figures()["like_links"] == 1, "the two nodes to be linked")  # type: ignore[misc]
-        a, b = nodes
+    """Two of them."""
+    with mesh(folder, cores, settings) as (a, b):
         yield a, b
 
 

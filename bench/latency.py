@@ -34,8 +34,8 @@ async def _measure(address: str, seconds: float) -> list[float]:
         watchers = [await _tab_on(session, address, "b") for _ in range(WATCHERS)]
         sent_at: list[float] = []
         waited_s: list[float] = []
-        watching = [asyncio.create_task(_watch(watcher, sent_at, waited_s)) for watcher in watchers]
-        reading = asyncio.create_task(_read_on(presser))
+        watching = [asyncio.create_task(watch(watcher, sent_at, waited_s, ITEM)) for watcher in watchers]
+        reading = asyncio.create_task(read_on(presser))
         await asyncio.sleep(0.5)
         await _press(presser, sent_at, seconds)
         await asyncio.sleep(1.0)
@@ -62,18 +62,20 @@ async def _press(socket: aiohttp.ClientWebSocketResponse, sent_at: list[float], 
         await socket.send_str(f'{{"type":"press","id":{number},"item":"{ITEM}","n":{number}}}')
 
 
-async def _read_on(socket: aiohttp.ClientWebSocketResponse) -> None:
+async def read_on(socket: aiohttp.ClientWebSocketResponse) -> None:
     async for _ in socket:
         pass
 
 
-async def _watch(socket: aiohttp.ClientWebSocketResponse, sent_at: list[float], waited_s: list[float]) -> None:
-    """Each press counts when the first number comes that includes it."""
-    await socket.send_str(f'{{"type":"watch","items":["{ITEM}"]}}')
+async def watch(
+    socket: aiohttp.ClientWebSocketResponse, sent_at: list[float], waited_s: list[float], item: str
+) -> None:
+    """Each press of the item counts when the first number comes that includes it."""
+    await socket.send_str(f'{{"type":"watch","items":["{item}"]}}')
     seen = 0
     async for message in socket:
         said = msgspec.json.decode(message.data)
         if said["type"] == "counts":
-            now, count = time.monotonic(), said["counts"][ITEM]
+            now, count = time.monotonic(), said["counts"][item]
             waited_s += [now - at for at in sent_at[seen:count]]
             seen = max(seen, count)

@@ -32,7 +32,7 @@ def receive(subject: Subject, folder: Path, seconds: float) -> Sample:
         before, cpu_s = b.figures()["like_rows_written_total"], b.server.cpu_s()
         options = (*OURS.talk[NEW_PRESS], "-w", "4")
         measured = run_load(a.server, "press", *options, seconds=seconds, connections=64)
-        _wait_until_level(a, b)
+        wait_until_level(a, b)
         rows, cpu_s = b.figures()["like_rows_written_total"] - before, b.server.cpu_s() - cpu_s
         cpu_s -= background * (time.monotonic() - began)
     return Sample(
@@ -40,8 +40,8 @@ def receive(subject: Subject, folder: Path, seconds: float) -> Sample:
     )
 
 
-def _wait_until_level(a: ClusterNode, b: ClusterNode) -> None:
-    wait_until(lambda: b.figures()["like_lag_rows"] == 0 and a.figures()["like_lag_rows"] == 0, "the lag to end")
+def wait_until_level(*nodes: ClusterNode) -> None:
+    wait_until(lambda: all(node.figures()["like_lag_rows"] == 0 for node in nodes), "the lag to end")
 
 
 def catch_up(subject: Subject, folder: Path, seconds: float) -> Sample:
@@ -49,10 +49,10 @@ def catch_up(subject: Subject, folder: Path, seconds: float) -> Sample:
     ledgers.put_full_one(folder / "a" / "data", ROWS)
     ports = [(free_port(), free_port()) for _ in range(2)]
     before = distance_ns()
-    with cluster_node(folder / "a", ports[0], ports[1][1], LOAD_CORE) as a:
+    with cluster_node(folder / "a", ports[0], [ports[1][1]], LOAD_CORE) as a:
         probe = Probe(ports[0][1], ports[1][1])
         began = time.monotonic()
-        with probe, cluster_node(folder / "b", ports[1], ports[0][1], SERVER_CORE) as b:
+        with probe, cluster_node(folder / "b", ports[1], [ports[0][1]], SERVER_CORE) as b:
             took_s, cpu_s = time.monotonic() - began, b.server.cpu_s()
             rows = b.figures()["like_rows_written_total"]
         assert a.server.is_running
@@ -108,7 +108,7 @@ def traffic(subject: Subject, folder: Path, seconds: float) -> Sample:
                 nodes[0].server, "fan", *NEW_ACTORS, "-s", '{"type":"watch","items":["tap:item-0"]}',
                 "-f", '{"type":"counts"', "-R", str(rate), seconds=seconds, connections=1,
             )  # fmt: skip
-            _wait_until_level(*nodes)
+            wait_until_level(*nodes)
             presses = nodes[0].figures()["like_engine_presses_total"] - presses
             seen[rate] = (link_bytes(nodes) - before) / presses
     return Sample(seen[1000], measured.distance_ns, {"bytes_at_20000": seen[20_000]})

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from bench.growth import GROWTHS, Growth
 from bench.machine import REPOSITORY
 from bench.results import RECORDED, Result, Run
 from bench.rows import ROWS, Row
@@ -47,11 +48,13 @@ def write(run: Run) -> None:
     measured = [(row, run.results[row.name]) for row in ROWS if row.name in run.results]
     machine = ", ".join(f"{name} {value}" for name, value in run.machine.items())
     parts = [HEAD.format(machine=machine, rows=len(measured)), "\n## Goals\n\n", *_goals(measured)]
+    grown = [(growth, run.results[growth.name]) for growth in GROWTHS if growth.name in run.results]
+    parts += _growths(grown)
     for row, result in measured:
         if row.others:
             parts += _details(row, result)
     PAGE.write_text("".join(parts))
-    draw(measured)
+    draw(measured, grown)
 
 
 def _goals(measured: list[tuple[Row, Result]]) -> Iterator[str]:
@@ -92,6 +95,20 @@ def _figure(value: float | None) -> str:
     return "–" if value is None else f"{value:,.3g}" if value < 1000 else f"{value:,.0f}"
 
 
+def _growths(grown: list[tuple[Growth, Result]]) -> Iterator[str]:
+    yield "\n## Growth\n\nNothing may grow worse than its natural order: `bench/growth.py` says what that is.\n"
+    for growth, result in grown:
+        worst, is_natural = growth.worst(result), growth.is_natural(result)
+        said = "not measured" if worst is None else f"{worst:.2f} × what {growth.order} growth allows"
+        verdict = "" if is_natural else ": **worse than its natural order**" if is_natural is not None else ""
+        points = [point for point in growth.points if str(point) in result.samples]
+        yield f"\n### {growth.title[0].upper()}{growth.title[1:]}\n\n{said}{verdict}.\n\n"
+        yield f"![{growth.title}](performance/{growth.name}.svg)\n\n"
+        yield "| " + " | ".join([growth.axis, *(f"{point:,}" for point in points)]) + " |\n"
+        yield "|---" * (len(points) + 1) + "|\n"
+        yield "| " + " | ".join([growth.unit, *(_figure(result.median(str(point))) for point in points)]) + " |\n"
+
+
 def _details(row: Row, result: Result) -> Iterator[str]:
     yield f"\n## {row.title[0].upper()}{row.title[1:]}\n\n![{row.title}](performance/{row.name}.svg)\n\n"
     yield f"| server | {row.unit} | lowest to highest | × floor | cores | |\n|---|---|---|---|---|---|\n"
@@ -106,8 +123,8 @@ def _details(row: Row, result: Result) -> Iterator[str]:
         yield f"| {subject} | could not be measured | | | | {why.splitlines()[0] if why else ''} |\n"
 
 
-def draw(measured: list[tuple[Row, Result]]) -> None:
-    """One picture for each row with others in it."""
+def draw(measured: list[tuple[Row, Result]], grown: list[tuple[Growth, Result]]) -> None:
+    """One picture for each row with others in it, and for each growth."""
     import matplotlib as mpl  # noqa: PLC0415 - only whoever draws needs it
 
     mpl.use("svg")
@@ -116,6 +133,24 @@ def draw(measured: list[tuple[Row, Result]]) -> None:
     for row, result in measured:
         if row.others and result.samples:
             _bars(row, result).savefig(PLOTS / f"{row.name}.svg", metadata={"Date": None})
+    for growth, result in grown:
+        if result.samples:
+            _line(growth, result).savefig(PLOTS / f"{growth.name}.svg", metadata={"Date": None})
+
+
+def _line(growth: Growth, result: Result) -> "Figure":
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    points = [point for point in growth.points if str(point) in result.samples]
+    figure = Figure(figsize=(7, 2.5), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(points, [result.median(str(point)) or 0.0 for point in points], marker="o", color="#c2185b")
+    axes.set_xscale("log")
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel(growth.axis)
+    axes.set_ylabel(growth.unit)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
 
 
 def _bars(row: Row, result: Result) -> "Figure":

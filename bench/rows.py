@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from bench import ledgers, replication
+from bench import ledgers, replication, stack
 from bench.latency import press_to_number
 from bench.load import Measured, run_load
 from bench.machine import distance_ns
@@ -23,7 +23,7 @@ MANY_ROWS: Final = 10_000_000
 
 class Row(msgspec.Struct, frozen=True):
     """`measure` makes one sample of one subject in an empty folder, for so many seconds. `limit` is the goal: of
-    our figure, or of how many times the floor's it is.
+    our figure, or of how many times the floor's it is; 0 where there is none.
     """
 
     name: str
@@ -43,20 +43,25 @@ class Row(msgspec.Struct, frozen=True):
 
     @property
     def goal(self) -> str:
+        if not self.limit:
+            return f"none; {self.unit}"
         return f"≤ {self.limit:g} × floor" if self.of == "ratio" else f"≤ {self.limit:,g} {self.unit}"
 
     def ours(self, result: Result) -> float | None:
         return result.ratio(OURS.name, FLOOR.name) if self.of == "ratio" else result.median(OURS.name)
 
     def is_met(self, result: Result) -> bool | None:
-        """None where it was not measured."""
+        """None where it was not measured, or has none."""
         ours = self.ours(result)
-        if ours is None:
+        if ours is None or not self.limit:
             return None
         if ours > self.limit:
             return False
-        most = all((result.more(OURS.name, name) or 0) <= limit for name, limit in self.also.items())
-        return most and all((result.more(OURS.name, name) or 0) >= limit for name, limit in self.at_least.items())
+        seen = {name: result.more(OURS.name, name) for name in (*self.also, *self.at_least)}
+        if any(value is None for value in seen.values()):
+            return False
+        most = all((seen[name] or 0) <= limit for name, limit in self.also.items())
+        return most and all((seen[name] or 0) >= limit for name, limit in self.at_least.items())
 
 
 def _sample(measured: Measured, value: str, *more: str) -> Sample:
@@ -174,5 +179,17 @@ ROWS: Final = (
     Row(
         "start", "start with 10,000,000 tallies on disk", "s until ready", 3, _start, FAN, others=False,
         also={"rss_mb": 200},
+    ),
+    Row(
+        "nginx-fan", "nginx before a node: fan-out to 1,000 watchers", _PER_COUNT + " in nginx", 0, stack.fan, FAN,
+        others=False,
+    ),
+    Row(
+        "nginx-press", "nginx before a node: presses", _PER_PRESS + " in nginx", 0, stack.press, PRESS,
+        others=False,
+    ),
+    Row(
+        "nginx-idle", "nginx before a node: 9,000 idle watchers", "bytes per watcher in nginx", 0, stack.idle,
+        IDLE, others=False,
     ),
 )  # fmt: skip

@@ -31,6 +31,10 @@ class Server:
     def is_running(self) -> bool:
         return self._child.poll() is None
 
+    def child_pids(self) -> list[int]:
+        """nginx's workers."""
+        return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
+
     def cpu_s(self) -> float:
         """Processor time of all its threads until now."""
         return sum(_run_time_s(task) for task in Path(f"/proc/{self.pid}/task").iterdir())

@@ -4,7 +4,8 @@
  * MODES (-m)
  *   fan    -c watchers and one publisher. The publisher sends a round of -k publications and the next round when
  *          every watcher has got that many messages. With -R instead: at that rate, whatever arrives.
- *   press  -c connections, each with -w requests under way; the next is sent when an answer arrives.
+ *   press  -c connections, each with -w requests under way; the next is sent when an answer arrives. With -R instead:
+ *          at that rate, by one after the other, whatever is under way.
  *   idle   -c connections that say what -s says, and then nothing: what they cost in memory.
  *
  * OPTIONS
@@ -231,6 +232,15 @@ static void go_on_publishing(void) {
         for (int i = 0; i < ask.round; i++) publish();
 }
 
+static void go_on_pressing(void) {
+    static int next;
+    for (uint64_t now = now_ns(); now >= next_publish_ns; next_publish_ns += 1e9 / ask.rate) {
+        if (now - next_publish_ns > 100000000) next_publish_ns = now;
+        struct connection *c = &all[next++ % ask.connections];
+        if (c->state == OPEN && c->sent - c->answered < (uint64_t)ask.window) send_requests(c, 1);
+    }
+}
+
 /* ---- what arrives ---- */
 
 static int does_count(const uint8_t *payload, uint64_t n) {
@@ -311,7 +321,7 @@ static void on_read(struct connection *c) {
     if (c->state == OPEN && !(c->is_publisher && ask.http_publish)) taken += take_frames(c, data + taken, n - taken, &counted);
     else if (c->state == OPEN) taken = n;
     messages += counted;
-    if (is_press && counted && c->sent_at && c->state == OPEN) send_requests(c, counted);
+    if (is_press && !ask.rate && counted && c->sent_at && c->state == OPEN) send_requests(c, counted);
     if (taken < n && c->state != CLOSED) keep(&c->rest, &c->rest_n, &c->rest_max, data + taken, n - taken);
 }
 
@@ -370,11 +380,11 @@ static int look(int wait_ms) {
     return n;
 }
 
-static void run_for(double seconds, int is_publishing) {
+static void run_for(double seconds, void (*go_on)(void)) {
     uint64_t end = now_ns() + (uint64_t)(seconds * 1e9);
     while (now_ns() < end) {
         int n = look(0);
-        if (is_publishing) go_on_publishing();
+        if (go_on) go_on();
         struct timespec pause = {0, ask.look_us * 1000L};
         if (n < 512) nanosleep(&pause, NULL);
     }
@@ -445,9 +455,9 @@ static uint64_t slab_kb(void) {
 }
 
 static void measure_idle(struct cost before, uint64_t slab_before_kb, double connect_s) {
-    run_for(ask.warm_s, 0);
+    run_for(ask.warm_s, NULL);
     struct cost connected = cost_of_servers();
-    run_for(ask.seconds, 0);
+    run_for(ask.seconds, NULL);
     struct cost idle = cost_of_servers();
     printf("{\"connections\":%llu,\"connect_s\":%.3f,\"connect_us\":%.2f,\"bytes_per_connection\":%.0f,"
            "\"kernel_bytes_per_connection\":%.0f,\"rss\":%llu,\"idle_share\":%.4f,\"closed\":%llu,\"faults\":%llu}\n",
@@ -458,22 +468,22 @@ static void measure_idle(struct cost before, uint64_t slab_before_kb, double con
 }
 
 static void measure_load(void) {
-    int is_publishing = !is_press;
-    run_for(0.3, 0); /* what answers the hellos */
+    void (*go_on)(void) = !is_press ? go_on_publishing : ask.rate > 0 ? go_on_pressing : NULL;
+    run_for(0.3, NULL); /* what answers the hellos */
     if (is_press)
         for (int i = 0; i < ask.connections; i++) {
             all[i].sent = all[i].answered = 0;
             all[i].sent_at = calloc(ask.window, sizeof *all[i].sent_at);
-            send_requests(&all[i], ask.window);
+            if (!ask.rate) send_requests(&all[i], ask.window);
         }
     first_message = messages;
     next_publish_ns = now_ns();
-    run_for(ask.warm_s, is_publishing);
+    run_for(ask.warm_s, go_on);
     struct cost before = cost_of_servers();
     uint64_t began = now_ns(), messages_before = messages, bytes_before = bytes, reads_before = reads, published_before = published;
     double own_before_s = own_s();
     is_measuring = 1;
-    run_for(ask.seconds, is_publishing);
+    run_for(ask.seconds, go_on);
     struct cost after = cost_of_servers();
     double seconds = (now_ns() - began) / 1e9, n = messages - messages_before;
     if (n == 0) { fprintf(stderr, "no message arrived\n"); exit(1); }

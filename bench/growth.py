@@ -1,0 +1,119 @@
+"""How costs grow: with watchers, items, tallies and nodes. Each has a natural order, and nothing is to be worse.
+
+The natural order says by how much a figure may grow between two points. Where it is constant, each costs the same
+however many there are; where it is that of a tree, each costs as the depth of one, a hundred to a page.
+"""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from bench import ledgers
+from bench.clusters import mesh, wait_until
+from bench.load import run_load
+from bench.machine import SERVER_CORE, distance_ns
+from bench.replication import NEW_ACTORS, wait_until_level
+from bench.results import Result, Sample
+from bench.subjects import FAN, ITEMS, NEW_PRESS, OURS
+
+# What a figure wobbles by, and what caches that grow too small add.
+TOLERANCE: Final = 1.5
+NODES_RATE: Final = 2000
+
+
+class Growth(msgspec.Struct, frozen=True):
+    """`measure` makes one sample at one of the `points`, in an empty folder, for so many seconds."""
+
+    name: str
+    title: str
+    axis: str
+    unit: str
+    points: tuple[int, ...]
+    measure: Callable[[int, Path, float], Sample]
+    order: Literal["constant", "tree"]
+    seconds: float = 4.0
+
+    def worst(self, result: Result) -> float | None:
+        """How many times as much as its natural order allows the largest point costs, by the best of the others.
+
+        None where less than two points were measured.
+        """
+        costs = [
+            median / self._natural(point)
+            for point in self.points
+            if (median := result.median(str(point))) is not None
+        ]
+        return costs[-1] / min(costs[:-1]) if len(costs) > 1 else None
+
+    def is_natural(self, result: Result) -> bool | None:
+        worst = self.worst(result)
+        return None if worst is None else worst <= TOLERANCE
+
+    def _natural(self, point: int) -> float:
+        return 1 + math.log(point, 100) if self.order == "tree" else 1.0
+
+
+def _watchers(number: int, folder: Path, seconds: float) -> Sample:
+    with OURS.start(folder, {"LIKE_PUSH_INTERVAL_MS": "1"}) as server:
+        measured = run_load(server, "fan", *OURS.talk[FAN], seconds=seconds, connections=number)
+    return Sample(measured["cpu_us"], measured.distance_ns, {"per_s": measured["per_s"]})
+
+
+def _items(number: int, folder: Path, seconds: float) -> Sample:
+    """New actors press one of so many items after the other; each item was pressed before."""
+    ledgers.put_full_one(folder / "data", number, items=number)
+    return _press(number, folder, seconds)
+
+
+def _tallies(number: int, folder: Path, seconds: float) -> Sample:
+    """New actors press on a ledger of so many tallies."""
+    ledgers.put_full_one(folder / "data", number)
+    return _press(ITEMS, folder, seconds)
+
+
+def _press(items: int, folder: Path, seconds: float) -> Sample:
+    with OURS.start(folder, {}) as server:
+        background = server.background_share()
+        options = (*OURS.talk[NEW_PRESS], "-w", "16", "-I", str(items))
+        measured = run_load(server, "press", *options, seconds=seconds, connections=64)
+        rss = server.rss_bytes()
+    beside_us = background * 1e6 / measured["per_s"]
+    return Sample(measured["cpu_us"] - beside_us, measured.distance_ns, {"rss_mb": rss / 1e6})
+
+
+def _nodes(number: int, folder: Path, seconds: float) -> Sample:
+    """Per press and node: the one that is pressed, and those that it pushes to, all on one core."""
+    before = distance_ns()
+    with mesh(folder, [SERVER_CORE] * number) as nodes:
+        wait_until(lambda: all(node.figures()["like_lag_rows"] == 0 for node in nodes), "quiet")
+        presses, cpu_s = nodes[0].figures()["like_engine_presses_total"], sum(node.server.cpu_s() for node in nodes)
+        run_load(
+            nodes[0].server, "fan", *NEW_ACTORS, "-s", '{"type":"watch","items":["tap:item-0"]}',
+            "-f", '{"type":"counts"', "-R", str(NODES_RATE), seconds=seconds, connections=1,
+        )  # fmt: skip
+        wait_until_level(*nodes)
+        presses = nodes[0].figures()["like_engine_presses_total"] - presses
+        cpu_s = sum(node.server.cpu_s() for node in nodes) - cpu_s
+    return Sample(cpu_s * 1e6 / presses / number, (before, distance_ns()))
+
+
+GROWTHS: Final = (
+    Growth(
+        "growth-watchers", "watchers of one item", "watchers", "µs per delivered count",
+        (10, 100, 1000, 10_000, 20_000), _watchers, "constant",
+    ),
+    Growth(
+        "growth-items", "items, one tally each", "items", "µs per press of a new actor", (1, 1000, 1_000_000),
+        _items, "tree",
+    ),
+    Growth(
+        "growth-tallies", f"tallies, of {ITEMS:,} items", "tallies", "µs per press of a new actor",
+        (10_000, 100_000, 1_000_000, 10_000_000), _tallies, "tree",
+    ),
+    Growth(
+        "growth-nodes", "nodes, each pushed to", "nodes", "µs per press and node", (1, 2, 4, 8), _nodes, "constant"
+    ),
+)  # fmt: skip

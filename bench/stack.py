@@ -1,0 +1,46 @@
+"""What nginx adds before a node: the project's own configuration, one worker, all traffic through it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from bench.clusters import ClusterNode, mesh, nginx_before
+from bench.load import Measured, run_load
+from bench.machine import SERVER_CORE
+from bench.results import Sample
+from bench.servers import Server
+from bench.subjects import FAN, IDLE, OURS, PRESS, Subject
+
+# Two connections of the worker's 20,000 each; some are for asking which node.
+IDLE_WATCHERS: Final = 9000
+FAN_WATCHERS: Final = 1000
+
+
+@contextmanager
+def _stack(folder: Path) -> Iterator[tuple[Server, ClusterNode]]:
+    """nginx, and the only node behind it, on one core."""
+    with mesh(folder, [SERVER_CORE]) as (node,), nginx_before((node,), folder / "nginx") as nginx:
+        yield nginx, node
+
+
+def _measured(folder: Path, mode: str, *options: str, seconds: float, connections: int) -> Measured:
+    with _stack(folder) as (nginx, _):
+        return run_load(nginx, mode, *options, seconds=seconds, connections=connections, pids=nginx.child_pids())
+
+
+def fan(subject: Subject, folder: Path, seconds: float) -> Sample:
+    measured = _measured(folder, "fan", *OURS.talk[FAN], seconds=seconds, connections=FAN_WATCHERS)
+    return Sample(measured["cpu_us"], measured.distance_ns, {"per_s": measured["per_s"]})
+
+
+def press(subject: Subject, folder: Path, seconds: float) -> Sample:
+    measured = _measured(folder, "press", *OURS.talk[PRESS], "-w", "16", seconds=seconds, connections=64)
+    return Sample(measured["cpu_us"], measured.distance_ns, {"per_s": measured["per_s"]})
+
+
+def idle(subject: Subject, folder: Path, seconds: float) -> Sample:
+    """The kernel's part is of both its sides: the browsers are of this machine too."""
+    measured = _measured(folder, "idle", *OURS.talk[IDLE], seconds=1.0, connections=IDLE_WATCHERS)
+    more = {"kernel_bytes": measured["kernel_bytes_per_connection"], "connect_us": measured["connect_us"]}
+    return Sample(measured["bytes_per_connection"], measured.distance_ns, more)

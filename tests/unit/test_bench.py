@@ -1,0 +1,182 @@
+"""What the benchmark makes of its figures: verdicts, ratios, growth, drifts, and the pages it writes."""
+
+import math
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import report, results, soak
+from bench.__main__ import _cases
+from bench.growth import GROWTHS, TOLERANCE, Growth
+from bench.results import Result, Run, Sample, compared, recorded
+from bench.rows import ROWS, Row
+from bench.subjects import FLOOR, OURS, PEERS
+
+NEAR, FAR = (90.0, 90.0), (480.0, 480.0)
+
+
+def nothing(*_: Any) -> Sample:
+    raise AssertionError("nobody measures here")
+
+
+def row(limit: float = 10, **more: Any) -> Row:
+    return Row("a-row", "a row", "µs", limit, nothing, "press", **more)
+
+
+def result(**samples: list[Sample]) -> Result:
+    names = {"ours": OURS.name, "floor": FLOOR.name, "peer": PEERS[0].name}
+    return Result("a-row", {names[who]: each for who, each in samples.items()})
+
+
+def seen(*values: float, **more: float) -> list[Sample]:
+    return [Sample(value, NEAR, more) for value in values]
+
+
+def test_a_ratio_is_the_median_of_those_within_a_turn() -> None:
+    # The machine was twice as slow in the second turn; the ratio of the medians would be 1.5.
+    found = result(ours=seen(2, 4, 3), floor=seen(1, 2, 3))
+    assert found.ratio(OURS.name, FLOOR.name) == 2
+    assert found.median(OURS.name) == 3
+    assert found.spread(OURS.name) == (2, 4)
+
+
+@pytest.mark.parametrize(
+    ("distances", "state"), [(NEAR, "near"), (FAR, "far"), ((90.0, 480.0), "moved"), ((480.0, 90.0), "moved")]
+)
+def test_a_sample_says_where_the_cores_were(distances: tuple[float, float], state: str) -> None:
+    assert Sample(1.0, distances).state == state
+
+
+def test_a_goal_is_met_by_the_median_and_not_by_the_best() -> None:
+    assert row(10).is_met(result(ours=seen(9, 10, 20))) is True
+    assert row(10).is_met(result(ours=seen(9, 10.1, 20))) is False
+    assert row(10).is_met(result()) is None
+    assert row(0).is_met(result(ours=seen(9))) is None
+
+
+def test_a_goal_of_a_ratio_is_against_the_floor() -> None:
+    found = result(ours=seen(5, 5), floor=seen(4, 4))
+    assert row(1.25, of="ratio").is_met(found) is True
+    assert row(1.2, of="ratio").is_met(found) is False
+
+
+def test_a_row_may_have_more_goals() -> None:
+    found = result(ours=seen(9, loop_us=5.5, rows_per_s=70_000))
+    assert row(10, also={"loop_us": 6}, at_least={"rows_per_s": 60_000}).is_met(found) is True
+    assert row(10, also={"loop_us": 5}).is_met(found) is False
+    assert row(10, at_least={"rows_per_s": 80_000}).is_met(found) is False
+
+
+@pytest.mark.parametrize("goal", [{"also": {"loop_us": 5}}, {"at_least": {"rows_per_s": 1}}])
+def test_what_was_not_seen_meets_no_goal(goal: dict[str, Any]) -> None:
+    assert row(10, **goal).is_met(result(ours=seen(9))) is False
+
+
+def growth(order: Any = "constant") -> Growth:
+    return Growth("a-growth", "watchers", "watchers", "µs", (10, 100, 10_000), nothing, order)
+
+
+def grown(*values: float) -> Result:
+    return Result("a-growth", {str(p): seen(v) for p, v in zip((10, 100, 10_000), values, strict=False)})
+
+
+def test_growth_is_judged_by_its_largest_point_and_its_natural_order() -> None:
+    assert growth().worst(grown(3, 1, 1.2)) == pytest.approx(1.2)
+    assert growth().is_natural(grown(3, 1, TOLERANCE)) is True
+    assert growth().is_natural(grown(3, 1, TOLERANCE + 0.01)) is False
+    # A tree of 10,000 is as deep as 3 to 1.5, of 100 as 2.
+    assert growth("tree").worst(grown(1.5, 2, 3)) == pytest.approx(1.0)
+    assert growth().is_natural(grown(1)) is None
+
+
+def test_what_moved_since_the_recorded_run_is_said_in_units_of_the_floor() -> None:
+    before = result(ours=seen(2, 2), floor=seen(1, 1))
+    slower_machine = result(ours=seen(4, 4), floor=seen(2, 2))
+    assert compared(slower_machine, before, [OURS.name], FLOOR.name) == []
+    slower_program = result(ours=seen(3, 3), floor=seen(1, 1))
+    assert compared(slower_program, before, [OURS.name], FLOOR.name) == [
+        f"{OURS.name}: +50% against the recorded run"
+    ]
+    assert compared(slower_program, None, [OURS.name], FLOOR.name) == []
+
+
+def test_every_row_measures_us_and_only_peers_that_can_do_its_work() -> None:
+    for each in ROWS:
+        names = [name for name, _ in _cases(each, "all")]
+        assert OURS.name in names
+        assert all(each.work in peer.talk for peer in PEERS if peer.name in names)
+        assert [name for name, _ in _cases(each, "none")] == names[:2] if each.others else [OURS.name]
+
+
+def test_every_growth_measures_its_points() -> None:
+    for each in GROWTHS:
+        assert [name for name, _ in _cases(each, "all")] == [str(point) for point in each.points]
+
+
+@pytest.fixture
+def documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(report, "PAGE", tmp_path / "performance.md")
+    monkeypatch.setattr(report, "RECORDED", tmp_path / "performance.json")
+    monkeypatch.setattr(report, "draw", lambda *_: None)
+    return tmp_path
+
+
+def test_the_page_has_goals_misses_with_their_reason_peers_and_growth(
+    documents: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missed = row(1.25, of="ratio", why="The reason.")
+    monkeypatch.setattr(report, "ROWS", (missed, Row("met", "a met row", "µs", 10, nothing, "press", others=False)))
+    monkeypatch.setattr(report, "GROWTHS", (growth(),))
+    run = Run("2026-01-01T00:00:00+00:00", {"cores": "2"})
+    run.results["a-row"] = result(ours=seen(3, 3), floor=seen(1, 1), peer=seen(2, 2))
+    run.results["a-row"].failures["nchan"] = "nginx with nchan\nand more"
+    run.results["met"] = result(ours=seen(9))
+    run.results["a-growth"] = grown(1, 1, 9)
+    report.write(run)
+    text = (documents / "performance.md").read_text()
+    assert f"| a row | ≤ 1.25 × floor | 3 × floor | 1 | 2 {PEERS[0].name} | **missed** |" in text
+    assert "| a met row | ≤ 10 µs | 9 | – | – | met |" in text
+    assert "- **a row**: The reason." in text
+    assert "| nchan | could not be measured | | | | nginx with nchan |" in text
+    assert "9.00 × what constant growth allows: **worse than its natural order**." in text
+    assert recorded(documents / "performance.json") == run
+
+
+def test_the_same_run_gives_the_same_page(documents: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "ROWS", (row(),))
+    run = Run("2026-01-01T00:00:00+00:00", {}, {"a-row": result(ours=seen(3))})
+    pages = []
+    for _ in range(2):
+        report.write(run)
+        pages.append((documents / "performance.md").read_text())
+        run = recorded(documents / "performance.json") or run
+    assert pages[0] == pages[1]
+
+
+def test_a_drift_has_the_error_of_its_slope() -> None:
+    at_s = [10.0 * number for number in range(1, 361)]
+    noise = random.Random(7)
+    steady = soak.drift(at_s, [100 + noise.gauss(0, 1) for _ in at_s])
+    assert steady.is_flat
+    # What theory says for noise of 1 over an hour of 360 samples: sqrt(12 / n).
+    assert steady.error == pytest.approx(math.sqrt(12 / 360), rel=0.15)
+    leak = soak.drift(at_s, [100 + 5 * at / 3600 + noise.gauss(0, 1) for at in at_s])
+    assert leak.per_hour == pytest.approx(5, abs=0.6)
+    assert not leak.is_flat
+
+
+def test_the_soaks_page_says_what_drifts() -> None:
+    moments = [soak.Moment(10.0 * n, 100 + n, 50, 0.5, 30, 60) for n in range(1, 361)]
+    text = soak.page(moments, 12_345)
+    assert "| memory of the node, MB | 307.5 | +3.6e+02 | 0 | **drifts** |" in text.replace("4.1e-14", "0")
+    assert text.count("| flat |") == 4
+    assert "60 minutes" in text
+    assert "12,345 times" in text
+
+
+def test_results_are_compared_beyond_noise_only() -> None:
+    before = result(ours=seen(1.0))
+    assert compared(result(ours=seen(1 + results.NOISE * 0.9)), before, [OURS.name], FLOOR.name) == []
+    assert compared(result(ours=seen(1 + results.NOISE * 1.1)), before, [OURS.name], FLOOR.name) != []
