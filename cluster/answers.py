@@ -5,12 +5,12 @@
    same owner has pressed the same tally again meanwhile, or is gone.
 """
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Iterable
 
 from cluster.batches import Entry
 from cluster.core.copies import Copies, Owed
 from cluster.core.offers import Outcome
-from cluster.core.press import Wish
+from cluster.core.rows import Key
 from cluster.surface import Answer
 
 Reply = Callable[[Answer], None]
@@ -33,21 +33,25 @@ class Answers:
     def committed(self, entries: Iterable[Entry], outcomes: Iterable[Outcome]) -> None:
         """Answer the wishes of a batch; `outcomes` has one for each, in order."""
         wanted = self._wanted()
-        wishes = (entry for entry in entries if isinstance(entry.offer, Wish))
-        for entry, outcome in zip(wishes, outcomes, strict=True):
-            assert entry.reply is not None, "a wish has someone to answer"
-            self._answer(entry.offer, outcome, wanted, reply=entry.reply, owner=entry.owner)  # type: ignore[arg-type]
+        left = iter(outcomes)
+        for entry in entries:
+            reply = entry.reply
+            if reply is None:
+                continue
+            outcome = next(left)
+            item: str = entry.offer.item  # type: ignore[union-attr]
+            rests = wanted and outcome.refusal is None
+            copies = self.copies.count(outcome.origin, outcome.seq) if rests else 0
+            answer = Answer(item, outcome.gen, outcome.n, outcome.count, copies, wanted, outcome.refusal)
+            if rests and copies < wanted:
+                self._owe(entry, outcome, answer, reply)
+            reply(answer)
+        assert next(left, None) is None, "each wish has its outcome"
 
-    def _answer(self, wish: Wish, outcome: Outcome, wanted: int, *, reply: Reply, owner: Hashable) -> None:
-        item, gen, n, count = wish.item, outcome.gen, outcome.n, outcome.count
-        if outcome.refusal is not None:
-            reply(Answer(item, gen, n, count, 0, wanted, outcome.refusal))
-            return
-        copies = self.copies.count(outcome.origin, outcome.seq) if wanted else 0
-        answer = Answer(item, gen, n, count, copies, wanted)
-        if copies < wanted:
-            self.copies.owe(_OwedAnswer(owner, wish.key, outcome.origin, outcome.seq, wanted, answer, reply))
-        reply(answer)
+    def _owe(self, entry: Entry, outcome: Outcome, answer: Answer, reply: Reply) -> None:
+        key: Key = entry.offer.key  # type: ignore[union-attr]
+        owed = _OwedAnswer(entry.owner, key, outcome.origin, outcome.seq, answer.wanted, answer, reply)
+        self.copies.owe(owed)
 
     def settled(self, owed: Owed, copies: int) -> None:
         """The copies of an owed answer exist."""
@@ -58,5 +62,6 @@ class Answers:
     def refuse(self, entries: Iterable[Entry]) -> None:
         """The ledger takes nothing now."""
         for entry in entries:
-            if isinstance(entry.offer, Wish) and entry.reply is not None:
-                entry.reply(Answer(entry.offer.item, 0, 0, 0, 0, 0, "read_only"))
+            if entry.reply is not None:
+                item: str = entry.offer.item  # type: ignore[union-attr]
+                entry.reply(Answer(item, 0, 0, 0, 0, 0, "read_only"))

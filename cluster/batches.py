@@ -22,7 +22,7 @@ import msgspec
 from cluster.core.items import VISITOR_LENGTH
 from cluster.core.merge import HEADERS_MAX
 from cluster.core.offers import Changes, Offer
-from cluster.core.press import Press, Wish
+from cluster.core.press import Press
 from cluster.core.wire import PAGE_ROWS
 from cluster.ledger import Ledger
 from cluster.surface import Answer, Budget
@@ -35,16 +35,17 @@ CROWDED_ROWS: Final = 20_000
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One offer, and for a wish whom to answer."""
+    """One offer, and for a wish, and only for a wish, whom to answer. `rows`: how much of a batch it takes."""
 
     offer: Offer
     reply: Callable[[Answer], None] | None = None
     owner: Hashable = None
+    rows: int = 1
 
-    @property
-    def rows(self) -> int:
-        """How much of a batch this takes."""
-        return len(getattr(self.offer, "rows", ())) or 1
+
+def entry_of(offer: Offer) -> Entry:
+    """What a peer offers."""
+    return Entry(offer, rows=len(getattr(offer, "rows", ())) or 1)
 
 
 class BatchOwner(Protocol):
@@ -139,7 +140,7 @@ class Batches:
             entry = self._entries.popleft()
             taken.append(entry)
             rows += entry.rows
-            wishes += isinstance(entry.offer, Wish)
+            wishes += entry.reply is not None
         self._rows -= rows
         return taken
 

@@ -83,6 +83,11 @@ def unusable(name: str, error: Exception) -> StartError:
     return StartError(f"{name}: {error}. Check that this node may read and write it, and the disk")
 
 
+# The pages of the largest commit, 900 tallies far from each other, or they would be read twice.
+CACHE_KB: Final = 16 * 1024
+# 16 MB: what is written again before that is copied into the ledger once.
+CHECKPOINT_PAGES: Final = 4000
+
 # With the old -wal beside it SQLite would write the newest pages of the broken ledger into the backup.
 REPLACE_IT: Final = (
     "Check the disk, then move it and the -wal beside it away, and put a backup in its place or let the peers fill "
@@ -97,6 +102,8 @@ def prepare(db: apsw.Connection, name: str, draw: Callable[[int], bytes]) -> Non
     db.pragma("synchronous", "full")
     db.pragma("secure_delete", "on")
     db.pragma("cell_size_check", "on")
+    db.pragma("cache_size", -CACHE_KB)
+    db.pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
     version = db.pragma("user_version")
     if version > SCHEMA_VERSION:
         raise StartError(

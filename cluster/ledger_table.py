@@ -4,6 +4,7 @@
    it; it is never handed on.
 2. Nothing here begins or ends a transaction, and nothing is kept that a rollback would have to undo, but numbers of
    origins: `load` reads those anew.
+3. The sums of items that commits touched are kept as of the last commit (`note`), so a commit on them reads none.
 
 Used by `cluster.ledger` and what stands beside it, on the writer thread.
 """
@@ -26,6 +27,8 @@ _NOT_FOUND: Final = """
         SELECT 1 FROM items AS found INDEXED BY sqlite_autoindex_items_1
         WHERE found.bucket = items.bucket AND found.item = items.item AND found.id = items.id
     )"""
+# Some 3 MB.
+KNOWN_MAX: Final = 10_000
 COLUMNS: Final = "t.gen, t.n, t.origin_id, t.seq, t.ext, t.checksum"
 
 
@@ -55,6 +58,8 @@ class Table:
 
     def __init__(self, db: apsw.Connection) -> None:
         self.db = db
+        # One cursor for all that is looked up by key: to make one costs as much as to find a row.
+        self._cursor = db.cursor()
         self.load()
 
     def load(self) -> None:
@@ -72,6 +77,7 @@ class Table:
             if head:
                 self.heads[origin] = head
         self._origin_ids = {origin: number for number, origin in self.origins.items()}
+        self._known: dict[str, tuple[int, ItemSums]] = {}
 
     def meta(self, key: str) -> Any:
         """A value of the meta table, None if there is none."""
@@ -96,10 +102,10 @@ class Table:
 
     def item(self, item: str) -> tuple[int, ItemSums] | None:
         """The item's number and its sums, None if it has none yet."""
-        found = self.db.execute(
+        found = self._cursor.execute(
             "SELECT id, gen, count, rows, digest, checksum FROM items WHERE bucket = ? AND item = ?",
             (bucket_of(item), item),
-        ).fetchone()
+        ).get
         return None if found is None else (int(found[0]), self.checked_sums(item, *found[1:]))
 
     def checked_sums(self, item: str, *columns: Any) -> ItemSums:
@@ -113,10 +119,10 @@ class Table:
         return sums
 
     def row(self, item_id: int, item: str, actor: bytes) -> Row | None:
-        found = self.db.execute(
+        found = self._cursor.execute(
             f"SELECT {COLUMNS} FROM tallies t WHERE item_id = ? AND actor = ?",  # noqa: S608 - names of columns
             (item_id, actor),
-        ).fetchone()
+        ).get
         return None if found is None else self.checked_row(item, actor, *found)
 
     def checked_row(self, item: str, actor: bytes, *columns: Any) -> Row:
@@ -208,7 +214,7 @@ class Table:
         digest, checksum = sums.digest.to_bytes(DIGEST_LENGTH, "big"), self.checksums.of_item(item, sums)
         values = (sums.gen, sums.count, sums.rows, digest, checksum)
         if item_id:
-            self.db.execute(
+            self._cursor.execute(
                 "UPDATE items SET gen = ?, count = ?, rows = ?, digest = ?, checksum = ? WHERE id = ?",
                 (*values, item_id),
             )
@@ -238,9 +244,9 @@ class Table:
 
     def _write_buckets(self, changed: Mapping[int, int]) -> None:
         for bucket, by in changed.items():
-            digest = self.db.execute("SELECT digest FROM buckets WHERE id = ?", (bucket,)).get
+            digest = self._cursor.execute("SELECT digest FROM buckets WHERE id = ?", (bucket,)).get
             now = shifted(self._bucket(digest), by)
-            self.db.execute(
+            self._cursor.execute(
                 "UPDATE buckets SET digest = ? WHERE id = ?", (now.to_bytes(DIGEST_LENGTH, "big"), bucket)
             )
 
@@ -258,16 +264,20 @@ class Table:
             self.seqs[row.origin] = max(row.seq, self.seqs.get(row.origin, 0))
         for origin in changes.heads:
             self.seqs.setdefault(origin, 0)
+        for item, sums in changes.items.items():
+            if (known := self._known.get(item)) is not None:
+                self._known[item] = known[0], sums
 
     def held(self, keys: Iterable[Key]) -> tuple[dict[str, int], dict[Key, Row], dict[str, ItemSums]]:
-        """Numbers of items (0 for a new one), rows and sums under these keys."""
+        """Numbers of items (0 for a new one), rows and sums under these keys; before anything is written."""
         ids: dict[str, int] = {}
         rows: dict[Key, Row] = {}
         sums: dict[str, ItemSums] = {}
-        for key in keys:
+        # In the order in which they stand: what is near is found near.
+        for key in sorted(keys):
             item, actor = key
             if item not in ids:
-                found = self.item(item)
+                found = self._known.get(item) or self._learn(item)
                 ids[item] = found[0] if found else 0
                 if found:
                     sums[item] = found[1]
@@ -275,6 +285,14 @@ class Table:
             if row is not None:
                 rows[key] = row
         return ids, rows, sums
+
+    def _learn(self, item: str) -> tuple[int, ItemSums] | None:
+        found = self.item(item)
+        if found is not None:
+            if len(self._known) >= KNOWN_MAX:
+                self._known.clear()
+            self._known[item] = found
+        return found
 
     def all_items(self) -> Iterator[tuple[int, str, Any]]:
         """Every item with its number and its columns, unchecked."""

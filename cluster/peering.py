@@ -17,7 +17,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from cluster.batches import Batches, Entry
+from cluster.batches import Batches, entry_of
 from cluster.core.copies import Owed
 from cluster.core.events import (
     Asked,
@@ -211,7 +211,7 @@ class Peering:
             if (socket := self.links.sockets.get(event.link)) is not None:
                 self._say(event, socket)
         elif isinstance(event, Offered):
-            self._batches.add(Entry(event.offer))
+            self._batches.add(entry_of(event.offer))
         elif isinstance(event, Close):
             self._close(event)
         elif isinstance(event, Opened):

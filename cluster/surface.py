@@ -39,7 +39,7 @@ __all__ = [
 Refusal = Literal["rate_limited", "reset", "behind", "read_only", "erased"]
 
 
-class Answer(msgspec.Struct, frozen=True):
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """What became of a press, after the commit.
 
     Without `refusal`: `n` is the actor's tally now. It is lower than asked if the visitor's budget took only a

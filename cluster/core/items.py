@@ -33,6 +33,7 @@ _LARGEST: Final = {"tap": TALLY_MAX, "once": TALLY_MAX, "clap": CLAP_MAX}
 _FORM: Final = re.compile(rf"([a-z]{{1,16}}):([A-Za-z0-9._~/@%-]{{1,{NAME_LENGTH_MAX}}})\Z", re.ASCII)
 
 
+@lru_cache(maxsize=1024)
 def kind_of(item: str) -> str:
     """The kind of an item of legal form."""
     return item.partition(":")[0]
@@ -52,6 +53,7 @@ def is_pressable(item: str) -> bool:
     return is_item(item) and kind_of(item) in _LARGEST
 
 
+@lru_cache(maxsize=1024)
 def tally_max(item: str) -> int:
     """The largest tally that one actor may have on this item; 2^20 where the kind is unknown."""
     return _LARGEST.get(kind_of(item), TALLY_MAX)
@@ -65,6 +67,7 @@ def counted(item: str, n: int) -> int:
     return n if kind in _LARGEST else 0
 
 
+@lru_cache(maxsize=1024)
 def belongs_to_visitor(item: str) -> bool:
     """Whether the actor is the whole visitor (`once`, `clap`) rather than one tab (`tap`)."""
     return kind_of(item) != "tap"

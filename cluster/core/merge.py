@@ -15,7 +15,8 @@ the `Changes`, commits, and only then hands them to the loop (R3). Nothing here 
    before it ended), and above its head no peer may ever confirm one: that row is offered again as an own one (R9).
 6. A row of an erased visitor is refused, whoever offers it; the generation that it belongs to is not (R12).
 7. A commit with own rows gets a stamp, a raised head the one that came with it (R10).
-8. `ItemSums` and buckets are changed with the rows: count, number of rows, and the sum of their hashes (R11).
+8. `ItemSums` and buckets are changed with the rows: count and number of rows at once, and the sum of their hashes
+   at the end (R11).
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -36,7 +37,7 @@ from cluster.core.offers import (
 from cluster.core.press import Erasure, Press, Reset
 from cluster.core.rows import Key, Row, fault_of
 from cluster.core.stamps import stamp_after
-from cluster.core.sums import ItemSums, bucket_of, replaced
+from cluster.core.sums import ItemSums, bucket_of, counted_with, digest_shift, with_digest
 
 # The own rows of a batch must fit into one push (R4), so there is room for so many headers beside its wishes.
 HEADERS_MAX: Final = 100
@@ -61,6 +62,7 @@ def merge(
     for offer in offers:
         merging.apply(offer)
     merging.write_missing_headers()
+    merging.sum_digests()
     merging.sum_buckets()
     merging.stamp()
     return merging.changes
@@ -130,8 +132,8 @@ class _Merging:
     # -- wishes
 
     def press(self, press: Press) -> Outcome:
-        held = self.row(press.key)
-        gen, n = self.sums(press.item).gen, held.n if held else 0
+        sums, held = self.sums(press.item), self.row(press.key)
+        gen, n = sums.gen, held.n if held else 0
         if self.is_erased(press.actor):
             return self.refuse(press.item, gen, 0, "erased")
         if press.gen is not None and press.gen != gen:
@@ -143,10 +145,14 @@ class _Merging:
         granted = self.grant(press, target - n)
         if granted == 0:
             return self.refuse(press.item, gen, n, "rate_limited")
-        return self.write_own(press.item, press.actor, gen, n + granted, b"")
+        own = self.next_own(press.item, press.actor, gen, n + granted, b"")
+        # It is larger than what stands there, so there is nothing to compare.
+        return self.outcome_of(own, self.put(own, held, sums))
 
     def grant(self, press: Press, wanted: int) -> int:
         """How much of the wish the visitor's budget takes; `once` costs 1 and is never cut."""
+        if not self.allowances:
+            return wanted
         visitor = press.actor[:VISITOR_LENGTH]
         whole = kind_of(press.item) == "once"
         cost = 1 if whole else wanted
@@ -179,12 +185,20 @@ class _Merging:
         return Outcome(gen, n, self.sums(item).count, refusal=refusal)
 
     def write_own(self, item: str, actor: bytes, gen: int, n: int, ext: bytes) -> Outcome:
+        own = self.next_own(item, actor, gen, n, ext)
+        self.take(own)
+        return self.outcome_of(own, self.sums(item))
+
+    def next_own(self, item: str, actor: bytes, gen: int, n: int, ext: bytes) -> Row:
+        """A row with the next number of this run's origin."""
         seq = self.head(self.origin) + 1
         own = Row(item, actor, gen, n, self.origin, seq, ext)
         self.changes.heads[self.origin] = seq
-        self.changes.own[own.key] = own
-        self.take(own)
-        return Outcome(gen, n, self.sums(item).count, self.origin, seq)
+        self.changes.own[item, actor] = own
+        return own
+
+    def outcome_of(self, own: Row, sums: ItemSums) -> Outcome:
+        return Outcome(own.gen, own.n, sums.count, self.origin, own.seq)
 
     # -- what peers offer
 
@@ -229,12 +243,17 @@ class _Merging:
         held = self.row(row.key)
         if held is not None and row.rank <= held.rank:
             return False
-        self.changes.rows[row.key] = row
-        self.changes.items[row.item] = replaced(sums, held, row)
+        self.put(row, held, sums)
         if not row.item:
             self.changes.erased.add(row.actor)
             self.changes.has_stale = True
         return True
+
+    def put(self, row: Row, held: Row | None, sums: ItemSums) -> ItemSums:
+        """Let this larger row stand where `held` stood; the item's sums then, but for the digest."""
+        self.changes.rows[row.item, row.actor] = row
+        now = self.changes.items[row.item] = counted_with(sums, held, row)
+        return now
 
     # -- what follows from all of them
 
@@ -246,6 +265,17 @@ class _Merging:
     def stamp(self) -> None:
         if self.changes.own:
             self.changes.stamps[self.origin] = stamp_after(self.held.stamp, self.changes.own.values())
+
+    def sum_digests(self) -> None:
+        """Once for each row that stands now: a tally that was pressed a hundred times here is hashed once."""
+        shifts: dict[str, int] = {}
+        for key, row in self.changes.rows.items():
+            sums, old = self.changes.items[row.item], self.held.rows.get(key)
+            if row.gen == sums.gen:
+                counts_still = old is not None and old.gen == row.gen
+                shifts[row.item] = shifts.get(row.item, 0) + digest_shift(old if counts_still else None, row)
+        for item, shift in shifts.items():
+            self.changes.items[item] = with_digest(self.changes.items[item], shift)
 
     def sum_buckets(self) -> None:
         buckets = self.changes.buckets

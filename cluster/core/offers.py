@@ -63,7 +63,7 @@ class Held(msgspec.Struct, frozen=True):
     stamp: bytes = b""
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What became of one wish, in its place in the batch. Without refusal it rests on the row (origin, seq)."""
 
     gen: int

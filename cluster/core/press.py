@@ -10,7 +10,7 @@ from cluster.core.items import erasure_key
 from cluster.core.rows import Key
 
 
-class Press(msgspec.Struct, frozen=True):
+class Press(msgspec.Struct, frozen=True, gc=False):
     """A wish: "my tally on this item is at least n".
 
     `actor` has 16 bytes: the visitor id (10) and 6 zeros, or 6 bytes of the tab's hash.
@@ -55,14 +55,14 @@ class Erasure(msgspec.Struct, frozen=True):
 Wish = Press | Reset | Erasure
 
 
-class ItemState(msgspec.Struct, frozen=True):
+class ItemState(msgspec.Struct, frozen=True, gc=False):
     """The generation and the count of one item."""
 
     gen: int = 0
     count: int = 0
 
 
-class Tally(msgspec.Struct, frozen=True):
+class Tally(msgspec.Struct, frozen=True, gc=False):
     """One actor's presses on one item."""
 
     gen: int = 0

@@ -5,7 +5,7 @@ from collections.abc import Hashable
 import pytest
 
 from cluster.answers import Answers
-from cluster.batches import Entry
+from cluster.batches import Entry, entry_of
 from cluster.core.copies import Copies
 from cluster.core.offers import Outcome, Page
 from cluster.core.press import Press
@@ -99,11 +99,11 @@ def test_a_refusal_is_the_last_word(copies: Copies, tab: Tab) -> None:
 
 def test_outcomes_belong_to_presses_in_their_order_and_not_to_what_peers_brought(copies: Copies) -> None:
     answers, one, other = Answers(copies, lambda: 0), Tab("one"), Tab("other")
-    entries = [one.entry(press(1)), Entry(Page([])), other.entry(press(2))]
+    entries = [one.entry(press(1)), entry_of(Page([])), other.entry(press(2))]
     answers.committed(entries, [taken(1, 1), taken(2, 2)])
     assert ([answer.n for answer in one.heard], [answer.n for answer in other.heard]) == ([1], [2])
 
 
 def test_what_a_ledger_did_not_take_is_refused_as_read_only(copies: Copies, tab: Tab) -> None:
-    Answers(copies, lambda: 1).refuse([tab.entry(press(1)), Entry(Page([]))])
+    Answers(copies, lambda: 1).refuse([tab.entry(press(1)), entry_of(Page([]))])
     assert [(answer.refusal, answer.is_last) for answer in tab.heard] == [("read_only", True)]

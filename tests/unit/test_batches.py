@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cluster.batches import CROWDED_ROWS, ROWS_MAX, WISHES_MAX, Batches, Entry
+from cluster.batches import CROWDED_ROWS, ROWS_MAX, WISHES_MAX, Batches, Entry, entry_of
 from cluster.core.merge import HEADERS_MAX
 from cluster.core.offers import Changes, Offer, Page
 from cluster.core.press import Press
@@ -103,8 +103,12 @@ def opened(owner: Owner, ledger: HeldLedger, budget: Budget | None = None) -> Ba
     return made
 
 
+def wish(offer: Press) -> Entry:
+    return Entry(offer, lambda answer: None)
+
+
 def presses(count: int, first: int = 1) -> list[Entry]:
-    return [Entry(press(1, who=who)) for who in range(first, first + count)]
+    return [wish(press(1, who=who)) for who in range(first, first + count)]
 
 
 async def commits(owner: Owner, count: int) -> None:
@@ -122,7 +126,7 @@ async def test_what_arrives_during_a_commit_is_the_next_one(
     batches: Batches, owner: Owner, ledger: HeldLedger
 ) -> None:
     ledger.gate.clear()
-    batches.add(Entry(press(1)))
+    batches.add(wish(press(1)))
     await wait_for(lambda: ledger.batches, 5, "the first commit to begin")
     for entry in presses(5):
         batches.add(entry)
@@ -156,7 +160,7 @@ async def test_a_batch_ends_with_the_offer_that_fills_it(
 ) -> None:
     page = Page([row(1, who=who) for who in range(1000)])
     for _ in range(6):
-        batches.add(Entry(page))
+        batches.add(entry_of(page))
     await commits(owner, 2)
     assert [len(batch) for batch in ledger.batches] == [ROWS_MAX // 1000, 2]
 
@@ -165,9 +169,9 @@ async def test_peers_hold_back_while_many_rows_wait(batches: Batches, owner: Own
     ledger.gate.clear()
     page = Page([row(1, who=who) for who in range(1000)])
     for _ in range(CROWDED_ROWS // 1000):
-        batches.add(Entry(page))
+        batches.add(entry_of(page))
     assert not batches.is_crowded
-    batches.add(Entry(page))
+    batches.add(entry_of(page))
     assert batches.is_crowded
     waiting = asyncio.create_task(batches.wait_until(lambda: not batches.is_crowded))
     ledger.gate.set()
@@ -178,7 +182,7 @@ async def test_all_calls_run_on_one_thread_in_their_order(
     batches: Batches, owner: Owner, ledger: HeldLedger
 ) -> None:
     ledger.gate.clear()
-    batches.add(Entry(press(1)))
+    batches.add(wish(press(1)))
     await wait_for(lambda: ledger.batches, 5, "the commit to begin")
     seen = batches.run(lambda: (threading.get_ident(), ledger.table.count()))
     ledger.gate.set()
@@ -191,10 +195,10 @@ async def test_each_commit_is_made_with_what_the_last_one_left_of_the_budget(
     owner: Owner, ledger: HeldLedger
 ) -> None:
     batches = opened(owner, ledger, Budget(5))
-    batches.add(Entry(press(3)))
+    batches.add(wish(press(3)))
     await commits(owner, 1)
-    batches.add(Entry(press(9)))
-    batches.add(Entry(Page([row(1, who=8)])))
+    batches.add(wish(press(9)))
+    batches.add(entry_of(Page([row(1, who=8)])))
     await commits(owner, 2)
     assert ledger.allowances == [{visitor(1): 5}, {visitor(1): 2}]
     assert ledger.live == [LIVE, LIVE]
@@ -225,15 +229,15 @@ async def test_after_a_failure_nothing_is_begun_until_open(
     """What peers push would otherwise be committed, and confirmed, by a disk that has just lost something."""
     error = LedgerError("the disk is gone")
     ledger.failures = [error]
-    batches.add(Entry(press(1)))
+    batches.add(wish(press(1)))
     await wait_for(lambda: owner.failed, 5, "the failure")
-    late = Entry(Page([row(1)]))
+    late = entry_of(Page([row(1)]))
     batches.add(late)
     await batches.run(lambda: None)
     assert owner.failed[1] == ([late], error)
     assert len(ledger.batches) == 1
     batches.open(ledger, b"n" * 16, tuple)  # type: ignore[arg-type]
-    batches.add(Entry(press(1)))
+    batches.add(wish(press(1)))
     await commits(owner, 1)
     assert ledger.origins == [HERE, b"n" * 16]
 
@@ -242,8 +246,8 @@ async def test_flush_waits_for_what_was_added_and_not_for_what_peers_go_on_addin
     batches: Batches, owner: Owner, ledger: HeldLedger
 ) -> None:
     """A node that leaves under load would otherwise wait for its peers to fall silent."""
-    owner.on_commit = lambda: batches.add(Entry(Page([row(1)])))
-    entry = Entry(press(1))
+    owner.on_commit = lambda: batches.add(entry_of(Page([row(1)])))
+    entry = wish(press(1))
     batches.add(entry)
     await asyncio.wait_for(batches.flush(), 5)
     assert entry in owner.committed[0]
@@ -272,14 +276,14 @@ async def test_a_defect_of_the_owner_is_told_and_not_swallowed(
         raise defect
 
     owner.on_commit = raise_it
-    batches.add(Entry(press(1)))
+    batches.add(wish(press(1)))
     await batches.flush()
     assert owner.defects == [defect]
     assert [context["exception"] for context in contexts] == [defect]
 
 
 def test_an_entry_takes_as_much_of_a_batch_as_it_has_rows() -> None:
-    assert Entry(press(1)).rows == 1
-    assert Entry(Page([])).rows == 1
-    assert Entry(Page([row(1), row(2)])).rows == 2
-    assert isinstance(Entry(press(1)).offer, Press)
+    assert wish(press(1)).rows == 1
+    assert entry_of(Page([])).rows == 1
+    assert entry_of(Page([row(1), row(2)])).rows == 2
+    assert isinstance(wish(press(1)).offer, Press)

@@ -2,15 +2,18 @@
 
 from pathlib import Path
 
+import apsw
 import pytest
 
+from cluster import ledger_table
 from cluster.core.offers import Adoption, Page, Range
 from cluster.core.press import Erasure, ItemState, Reset, Tally
 from cluster.core.rows import Row
 from cluster.core.stamps import stamp_after
 from cluster.core.sums import bucket_of, sums_of
-from cluster.ledger import SCAN_ROWS, Ledger, open_ledger
+from cluster.ledger import SCAN_ROWS, Ledger, LedgerFullError, open_ledger
 from cluster.ledger_file import SCHEMA_VERSION
+from cluster.ledger_table import Table
 from cluster.surface import StartError
 from tests.unit.ledgers import Open, assert_sums_are_right, change_behind_its_back, count, rows_of
 from tests.unit.replicas import rows_above
@@ -50,6 +53,37 @@ def test_changes_are_those_of_the_merge(ledger: Ledger) -> None:
     assert [outcome.n for outcome in changes.outcomes] == [3, 5]
     assert ledger.commit([press(4)], HERE, {}).rows == {}
     assert ledger.heads == {HERE: 2}
+
+
+def test_what_was_rolled_back_is_not_remembered(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sums of items are kept between commits."""
+    ledger.commit([press(3)], HERE, {})
+    ledger.read([HOME], [])
+
+    def fill_up(self: Table, changed: object) -> None:
+        raise apsw.FullError
+
+    with monkeypatch.context() as full:
+        full.setattr(Table, "_write_buckets", fill_up)
+        with pytest.raises(LedgerFullError):
+            ledger.commit([press(9), press(2, who=2)], HERE, {})
+    assert ledger.read([HOME], []).items[HOME] == ItemState(0, 3)
+    ledger.commit([press(4)], HERE, {})
+    assert_sums_are_right(ledger)
+    assert count(ledger) == 4
+
+
+def test_more_items_than_are_kept_in_mind_have_right_sums_too(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_table, "KNOWN_MAX", 3)
+    for n in range(1, 4):
+        for number in range(10):
+            ledger.commit([press(n, item=f"tap:{number}")], HERE, {})
+    assert_sums_are_right(ledger)
+    assert {state.count for state in ledger.read([f"tap:{number}" for number in range(10)], []).items.values()} == {
+        3
+    }
 
 
 def test_budgets_reach_the_merge(ledger: Ledger) -> None:

@@ -188,7 +188,7 @@ def test_rows_of_older_generations_are_not_counted_again(ledger: Ledger) -> None
     ledger.commit([Page([header(2, item=HOME), row(4, 9, gen=2)])], HERE, {})
     sql(ledger, "UPDATE items SET digest = zeroblob(16) WHERE item = ?", HOME)
     with pytest.raises(LedgerError):
-        ledger.read([HOME], [])
+        ledger.sums(HOME)
     checked = assert_suspect(ledger)
     assert (checked.sums(HOME).gen, count(checked)) == (2, 4)
     assert {each.actor for each in rows_of(checked) if each.item == HOME} == {b"", actor(1)}, "swept"

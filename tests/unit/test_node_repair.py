@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from cluster.batches import Entry
+from cluster.batches import entry_of
 from cluster.core.compare import Looks
 from cluster.core.offers import Page, Range
 from cluster.core.replica import Replica
@@ -35,7 +35,7 @@ def figures(nodes: tuple[Node, ...], name: str) -> list[float]:
 async def test_a_row_that_no_head_announces_gets_everywhere(site: Site) -> None:
     """Its origin died before anybody had the row before it: no pull will ever ask for it."""
     nodes = await site.cluster()
-    nodes[0]._batches.add(Entry(Page([row(4, 2)])))
+    nodes[0]._batches.add(entry_of(Page([row(4, 2)])))
     await converged(HOME, 4, *nodes)
     assert figures(nodes, "repairs_total") == [0, 0, 0]
     assert sum(figures(nodes, "differences_total")) >= 1
@@ -45,9 +45,9 @@ async def test_a_row_that_no_head_announces_gets_everywhere(site: Site) -> None:
 async def test_a_row_that_a_head_had_claimed_is_a_repair(site: Site) -> None:
     nodes = await site.cluster()
     for node in nodes[:2]:
-        node._batches.add(Entry(Range(THERE, 0, 1, [])))
+        node._batches.add(entry_of(Range(THERE, 0, 1, [])))
         await node._batches.flush()
-    nodes[2]._batches.add(Entry(Range(THERE, 0, 1, [row(4)])))
+    nodes[2]._batches.add(entry_of(Range(THERE, 0, 1, [row(4)])))
     await converged(HOME, 4, *nodes)
     assert figures(nodes, "repairs_total") == [1, 1, 0]
 
@@ -85,7 +85,7 @@ async def test_a_peer_of_the_first_version_is_told_no_digest_and_keeps_its_link(
     await linked(one, two)
     looks = count_calls(monkeypatch, Looks, "look")
     tells = count_calls(monkeypatch, Replica, "tell_digest")
-    one._batches.add(Entry(Page([row(4, 2)])))
+    one._batches.add(entry_of(Page([row(4, 2)])))
     await wait_for(lambda: len(tells) >= 6, 5, "the time for digests")
     assert looks == []
     assert figures((one, two), "links") == [1, 1]
