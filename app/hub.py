@@ -27,7 +27,7 @@ from app.connection import Write
 from app.metrics import Metrics
 from app.visitors import visitor_of
 from cluster.core.items import belongs_to_visitor, erasure_key
-from cluster.surface import Changed, ItemState, Tally
+from cluster.surface import Changed, ItemState, Tallied, Tally
 
 SLOW_S: Final = 5.0
 # Some 2 ms of writing: then others get their turn.
@@ -120,9 +120,10 @@ class Hub:
             watched = self._items.get(item)
             if watched is not None:
                 self._note_state(item, watched, state)
-        for (item, actor), tally in changed.tallies.items():
-            if belongs_to_visitor(item):
-                self._note_tally(item, visitor_of(actor), tally)
+        if any(map(belongs_to_visitor, changed.items)):
+            for (item, actor), tally in changed.tallies.items():
+                if belongs_to_visitor(item):
+                    self._note_tally(item, visitor_of(actor), tally)
         if self._changed or self._owed:
             self._wake.set()
 
@@ -310,12 +311,12 @@ class Hub:
                 for watcher in (*audience.quick.values(), *audience.slow):
                     self._owe(watcher, item, Tally(state.gen, 0))
 
-    def _note_tally(self, item: str, visitor: bytes, tally: Tally) -> None:
+    def _note_tally(self, item: str, visitor: bytes, tally: Tallied) -> None:
         for watcher in self._visitors.get(visitor, ()):
             if item in watcher.items:
                 self._owe(watcher, item, tally)
 
-    def _owe(self, watcher: Watcher, item: str, tally: Tally) -> None:
+    def _owe(self, watcher: Watcher, item: str, tally: Tallied) -> None:
         if watcher.mine is None:
             watcher.mine = {}
         watcher.mine[item] = wire.MyTally(tally.gen, tally.n)

@@ -26,7 +26,7 @@ from cluster.core.holdings import Holdings
 from cluster.core.items import erasure_key
 from cluster.core.link import Identity
 from cluster.core.offers import Changes
-from cluster.core.press import Erasure, ItemState, Press, Reset, Tally, Wish
+from cluster.core.press import Erasure, ItemState, Press, Reset, Wish
 from cluster.core.replica import Replica
 from cluster.core.rows import ORIGIN_LENGTH
 from cluster.ledger import Ledger, LedgerFullError, open_ledger
@@ -252,9 +252,7 @@ class Node:
 
     def _tell(self, changes: Changes) -> None:
         items = {item: ItemState(sums.gen, sums.count) for item, sums in changes.items.items()}
-        changed = Changed(
-            items, {key: Tally(row.gen, row.n) for key, row in changes.rows.items()}, frozenset(changes.erased)
-        )
+        changed = Changed(items, changes.rows, frozenset(changes.erased))
         for subscriber in self._subscribers:
             subscriber(changed)
 

@@ -12,7 +12,7 @@ it is `cluster.node.Node`; another may stand there later, and unit tests of `app
 """
 
 import asyncio
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -63,6 +63,18 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
         return self.refusal is not None or self.copies >= self.wanted
 
 
+class Tallied(Protocol):
+    """A tally, or what has one."""
+
+    @property
+    def gen(self) -> int:
+        """Of which generation of its item it is."""
+
+    @property
+    def n(self) -> int:
+        """How many presses."""
+
+
 class Changed(msgspec.Struct, frozen=True):
     """What one commit changed: items with their new state, and the tallies behind it, by (item, actor).
 
@@ -70,7 +82,7 @@ class Changed(msgspec.Struct, frozen=True):
     """
 
     items: dict[str, ItemState]
-    tallies: dict[tuple[str, bytes], Tally]
+    tallies: Mapping[tuple[str, bytes], Tallied]
     erased: frozenset[bytes] = frozenset()
 
 

@@ -29,9 +29,10 @@ class Unpushed:
 
     def join(self, changes: Changes) -> None:
         """Add the own rows of one commit."""
-        for key, row in changes.own.items():
-            self._rows.pop(key, None)
-            self._rows[key] = row
+        # Behind those that wait, so that rows stand in the order of their numbers.
+        for key in self._rows.keys() & changes.own.keys():
+            del self._rows[key]
+        self._rows.update(changes.own)
         if self._origin in changes.heads:
             self._to, self._stamp = changes.heads[self._origin], changes.stamps[self._origin]
 

@@ -9,7 +9,7 @@ import pytest
 
 from cluster.core.rows import Key
 from cluster.node import Node
-from cluster.surface import Answer, ClusterSettings, Snapshot
+from cluster.surface import Answer, Changed, ClusterSettings, Snapshot
 from tests.support.ports import free_port
 from tests.support.waiting import wait_for
 from tests.unit.tables import HOME, press, visitor
@@ -95,6 +95,11 @@ async def linked(*nodes: Node) -> None:
         return all(names <= {name for name, state in states(node).items() if state == "ready"} for node in nodes)
 
     await wait_for(seen, 10, lambda: f"links between {names}: {[states(node) for node in nodes]}")
+
+
+def tallies_of(changed: Changed) -> dict[Key, tuple[int, int]]:
+    """The gen and n of each tally that a commit changed."""
+    return {key: (tally.gen, tally.n) for key, tally in changed.tallies.items()}
 
 
 async def read(node: Node, items: list[str], tallies: list[Key] | None = None) -> Snapshot:

@@ -47,4 +47,6 @@ class Hall:
         outlet.pushes.clear()
 
     def tally(self, item: str, visitor: bytes, n: int, gen: int = 0) -> None:
-        self.hub.on_changed(Changed({}, {(item, visitor + bytes(6)): Tally(gen, n)}))
+        watched = self.hub._items.get(item)
+        state = watched.state if watched is not None and watched.state is not None else ItemState()
+        self.hub.on_changed(Changed({item: state}, {(item, visitor + bytes(6)): Tally(gen, n)}))

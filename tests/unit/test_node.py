@@ -9,13 +9,13 @@ import pytest
 
 from cluster import node as module
 from cluster import peering
-from cluster.core.press import ItemState, Tally
+from cluster.core.press import ItemState
 from cluster.node import Node
 from cluster.replies import Replies
 from cluster.surface import Answer, Changed, NodeStatus, StartError
 from tests.support.ports import free_port
 from tests.support.waiting import wait_for
-from tests.unit.engines import Presser, Site, converged, engines, states
+from tests.unit.engines import Presser, Site, converged, engines, states, tallies_of
 from tests.unit.tables import HOME, POST, actor, press
 
 
@@ -32,10 +32,10 @@ async def test_subscribers_hear_of_a_commit_before_its_answers_do(site: Site) ->
     node.subscribe(heard.append)
     node.press(press(3), heard.append, "owner")
     await wait_for(lambda: len(heard) == 2, 5, "both")
-    assert heard == [
-        Changed({HOME: ItemState(0, 3)}, {(HOME, actor(1)): Tally(0, 3)}),
-        Answer(HOME, 0, 3, 3, 0, 0),
-    ]
+    changed, answer = heard
+    assert isinstance(changed, Changed)
+    assert (changed.items, tallies_of(changed)) == ({HOME: ItemState(0, 3)}, {(HOME, actor(1)): (0, 3)})
+    assert answer == Answer(HOME, 0, 3, 3, 0, 0)
 
 
 async def test_what_changes_nothing_is_told_to_no_subscriber(site: Site) -> None:
@@ -72,7 +72,7 @@ async def test_a_peers_press_is_told_to_subscribers(site: Site) -> None:
     two.subscribe(heard.append)
     Presser(one).press(3, POST)
     await wait_for(lambda: heard, 5, "the change")
-    assert heard[0].tallies == {(POST, actor(1)): Tally(0, 3)}
+    assert tallies_of(heard[0]) == {(POST, actor(1)): (0, 3)}
 
 
 async def test_counters_say_what_was_done(site: Site) -> None:

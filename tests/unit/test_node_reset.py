@@ -11,7 +11,7 @@ from cluster.core.press import ItemState, Tally
 from cluster.node import Node
 from cluster.surface import Answer, Changed
 from tests.support.waiting import wait_for
-from tests.unit.engines import Presser, Site, converged, engines, erase, hurry, linked, read, reset
+from tests.unit.engines import Presser, Site, converged, engines, erase, hurry, linked, read, reset, tallies_of
 from tests.unit.tables import HOME, POST, actor, visitor
 
 
@@ -67,7 +67,7 @@ async def test_everyone_follows_a_reset_and_hears_of_it(site: Site) -> None:
     await stands_at(HOME, ItemState(1, 0), *nodes)
     for changes in heard:
         assert changes[0].items == {HOME: ItemState(1, 0)}
-        assert changes[0].tallies == {(HOME, b""): Tally(1, 0)}
+        assert tallies_of(changes[0]) == {(HOME, b""): (1, 0)}
 
 
 async def test_presses_of_the_old_generation_are_refused_everywhere_and_new_ones_count(site: Site) -> None:
