@@ -1,10 +1,14 @@
 """python-socketio on aiohttp and uvloop. python socketio_peer.py PORT"""
 
 import sys
+from functools import partial
 
 import socketio
 import uvloop
 from aiohttp import web
+
+# With the headers of a browser it would compress, which no other peer does here.
+web.WebSocketResponse = partial(web.WebSocketResponse, compress=False)
 
 counts = {}
 server = socketio.AsyncServer(
