@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Final
 
+import msgspec
+
 from app import wire
 from app.audience import Watcher
 from app.connection import Outlet
@@ -227,20 +229,17 @@ class Session:
             self._outlet.close(wire.CLOSE_PROTOCOL_VIOLATION)
 
 
-class _Reply:
+class _Reply(msgspec.Struct, eq=False):
     """Where the engine answers one press: once or twice."""
 
-    __slots__ = ("_is_first", "_session", "_visitor", "_wish")
-
-    def __init__(self, session: Session, wish: wire.PressWish, visitor: bytes) -> None:
-        self._session = session
-        self._wish = wish
-        self._visitor = visitor
-        self._is_first = True
+    session: Session
+    wish: wire.PressWish
+    visitor: bytes
+    is_first: bool = True
 
     def __call__(self, answer: Answer) -> None:
-        is_first, self._is_first = self._is_first, False
-        self._session.answer(self._wish, self._visitor, answer, is_first=is_first)
+        is_first, self.is_first = self.is_first, False
+        self.session.answer(self.wish, self.visitor, answer, is_first=is_first)
 
 
 _PONG: Final = wire.frame(wire.Pong())

@@ -35,3 +35,19 @@ async def test_a_listener_without_the_application_serves_them_before_there_is_an
     for path in ("/healthz", "/metrics"):
         async with client.get(path) as answer:
             assert answer.status == 200
+
+
+async def test_what_nginx_reads_into_a_kibibyte_fits_there(site: Site) -> None:
+    """It keeps that much for each watcher (`proxy_buffer_size`); an answer with longer headers would be a 502."""
+    bare, no_key = {}, {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
+    site.engine.state = "read_only"
+    asked = [("/readyz", bare), ("/live", bare), ("/live", no_key)]
+    answers = [await site.client.get(path, headers=headers) for path, headers in asked]
+    site.engine.state = "ready"
+    answers.append(await site.client.get("/readyz"))
+    assert [answer.status for answer in answers] == [503, 426, 400, 200]
+    for answer in answers:
+        assert (
+            len("HTTP/1.1 200 \r\n") + 64 + sum(len(name) + len(value) + 4 for name, value in answer.raw_headers)
+            < 1024
+        )
