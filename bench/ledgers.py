@@ -15,7 +15,7 @@ from cli.restore import restore
 from cluster.core.offers import Range
 from cluster.core.rows import Row
 from cluster.ledger import open_ledger
-from cluster.ledger_file import SCHEMA_VERSION
+from cluster.ledger_file import PAGE_BYTES, SCHEMA_VERSION
 
 _BATCH: Final = 4000
 _ORIGIN: Final = hashlib.blake2b(b"bench", digest_size=16).digest()
@@ -23,7 +23,7 @@ _ORIGIN: Final = hashlib.blake2b(b"bench", digest_size=16).digest()
 
 def full_one(rows: int, items: int = ITEMS) -> Path:
     """The folder of a ledger with so many rows."""
-    folder = PLACE / "ledgers" / f"{rows}-rows-{items}-items-schema-{SCHEMA_VERSION}"
+    folder = PLACE / "ledgers" / f"{rows}-rows-{items}-items-schema-{SCHEMA_VERSION}-{PAGE_BYTES}"
     if not folder.exists():
         half_made = folder.with_name(f"{folder.name}.half-made")
         shutil.rmtree(half_made, ignore_errors=True)

@@ -85,8 +85,10 @@ def unusable(name: str, error: Exception) -> StartError:
 
 # The pages of the largest commit, 900 tallies far from each other, or they would be read twice.
 CACHE_KB: Final = 16 * 1024
+# A press of a new actor is somewhere of its own, and the log takes a whole page for it.
+PAGE_BYTES: Final = 1024
 # 16 MB: what is written again before that is copied into the ledger once.
-CHECKPOINT_PAGES: Final = 4000
+CHECKPOINT_PAGES: Final = 16_000
 
 # With the old -wal beside it SQLite would write the newest pages of the broken ledger into the backup.
 REPLACE_IT: Final = (
@@ -97,6 +99,7 @@ REPLACE_IT: Final = (
 
 def prepare(db: apsw.Connection, name: str, draw: Callable[[int], bytes]) -> None:
     """Set the connection up, and make or upgrade the tables. Raises StartError, apsw.Error."""
+    db.pragma("page_size", PAGE_BYTES)  # of a new file; an old one keeps its own
     db.pragma("locking_mode", "exclusive")
     db.pragma("journal_mode", "wal")
     db.pragma("synchronous", "full")
