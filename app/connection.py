@@ -15,7 +15,10 @@ Made by `app.live`; sessions and the hub know it as `Outlet`.
 """
 
 import asyncio
+import fcntl
 import socket
+import sys
+import termios
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol
@@ -69,6 +72,9 @@ class Outlet(Protocol):
     def backlog_bytes(self) -> int:
         """How much waits."""
 
+    def untaken_bytes(self) -> int:
+        """The same, and what the socket holds that has not come to the client."""
+
     def close(self, code: int) -> None:
         """Say why, and let go."""
 
@@ -116,14 +122,15 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         # The transport's own socket, which it keeps open until after `connection_lost`.
         connected: socket.socket = transport.get_extra_info("socket")
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BYTES)
         self._socket = socket.SocketType(
             connected.family, connected.type, connected.proto, fileno=connected.fileno()
         )
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BYTES)
         self.write: Write = self._socket.send
-        self.is_backed_up = False
-        # Then it says of every byte that waits, and that none does.
+        # Then it says of every byte that waits, and that none does. Of those that wait already it tells whoever was
+        # its protocol before, and tells us when they have left.
         transport.set_write_buffer_limits(0)
+        self.is_backed_up = transport.get_write_buffer_size() > 0
         self._reader = FrameReader(wire.MESSAGE_BYTES_MAX)
         self._outbox: list[bytes] = []
         # Messages that wait until the client may be heard again, and what came behind them; None: nothing waits.
@@ -135,6 +142,11 @@ class Connection(asyncio.Protocol):
         self.heard_at = self._loop.time()
         self.pace: Pace | None = None
         self.session: Conversation | None = None
+
+    def __del__(self) -> None:
+        """Where the loop ended before the connection did: the descriptor is the transport's to close."""
+        if hasattr(self, "_socket"):
+            self._socket.detach()
 
     # -- what goes out
 
@@ -181,9 +193,9 @@ class Connection(asyncio.Protocol):
     def backlog_bytes(self) -> int:
         return self._transport.get_write_buffer_size()
 
-    @property
-    def is_closing(self) -> bool:
-        return self._is_closing
+    def untaken_bytes(self) -> int:
+        in_socket = fcntl.ioctl(self._socket, termios.TIOCOUTQ, bytes(4))
+        return int.from_bytes(in_socket, sys.byteorder) + self.backlog_bytes()
 
     def close(self, code: int, reason: str = "") -> None:
         if not self._is_closing:
@@ -232,7 +244,8 @@ class Connection(asyncio.Protocol):
         return events
 
     def eof_received(self) -> None:
-        """The transport closes itself; `connection_lost` follows."""
+        """The transport closes itself, `connection_lost` follows; what it does not take any more is lost."""
+        self._stop()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._socket.detach()

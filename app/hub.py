@@ -122,7 +122,8 @@ class Hub:
                 self._note_state(item, watched, state)
         if any(map(belongs_to_visitor, changed.items)):
             for (item, actor), tally in changed.tallies.items():
-                if belongs_to_visitor(item):
+                # One that a reset of the same commit has ended is no news any more.
+                if belongs_to_visitor(item) and tally.gen >= changed.items[item].gen:
                     self._note_tally(item, visitor_of(actor), tally)
         if self._changed or self._owed:
             self._wake.set()
@@ -196,7 +197,7 @@ class Hub:
         self._flush()
         self._miss(audience, items)
         left = [write for write in audience.quick if write not in told] if told else list(audience.quick)
-        self._metrics.pushes.inc(len(left))
+        self._metrics.pushes.inc(len(audience.quick))
         while left:
             turn, left = left[: self._room], left[self._room :]
             self._write_now(audience, turn, self._frame_of(items))
@@ -223,7 +224,7 @@ class Hub:
     def fell_behind(self, watcher: Watcher) -> None:
         """Something waits to be written to it: nothing more is until that has left."""
         watcher.missed = set()
-        self._slow[watcher] = (self._clock(), watcher.outlet.backlog_bytes())
+        self._slow[watcher] = (self._clock(), watcher.outlet.untaken_bytes())
         self._metrics.slow_watchers.labels("skipped").inc()
         if watcher.audience is not None:
             watcher.audience.quick.pop(watcher.outlet.write, None)
@@ -245,7 +246,7 @@ class Hub:
         """Close those that take nothing. What waits for one grows while it is answered: that it shrinks counts."""
         now = self._clock()
         for watcher, (since, bytes_then) in list(self._slow.items()):
-            bytes_now = watcher.outlet.backlog_bytes()
+            bytes_now = watcher.outlet.untaken_bytes()
             self._slow[watcher] = (now if bytes_now < bytes_then else since, bytes_now)
             if bytes_now >= bytes_then and now - since > SLOW_S:
                 self._metrics.slow_watchers.labels("closed").inc()
@@ -270,9 +271,16 @@ class Hub:
             old.slow.discard(watcher)
             if not old.quick and not old.slow:
                 self._dissolve(old)
-        if old and new and (missed := self._pushed & old.items & new.items):
+        if old and new and (missed := self._known(self._pushed & old.items & new.items)):
             # The push that is under way may not have come to it yet, and passes it over now.
-            watcher.outlet.send(self._frame_of(missed))
+            if watcher.missed is None:
+                watcher.outlet.send(self._frame_of(missed))
+            else:
+                watcher.missed.update(missed)
+
+    def _known(self, items: Iterable[str]) -> list[str]:
+        """Those of them whose count the engine has told."""
+        return [item for item in items if self._items[item].state is not None]
 
     def _join(self, watcher: Watcher, items: frozenset[str]) -> Audience:
         audience = self._audiences.get(items) or self._gather(items)

@@ -31,7 +31,8 @@ ARRIVE_S: Final = 0.1
 TAKEN_PER_TURN: Final = 64
 LET_IN_PER_TURN: Final = 16
 PAUSE_S: Final = 1.0
-# What the kernel keeps of a browser that does not read, or is not read from, twice: it would take megabytes.
+# What the kernel keeps of a client that does not read, or is not read from, twice: it would take megabytes. For a
+# watcher it is less (`app.connection`).
 SEND_BUFFER_BYTES: Final = 64 * 1024
 RECEIVE_BUFFER_BYTES: Final = 32 * 1024
 

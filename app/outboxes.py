@@ -28,5 +28,12 @@ class Outboxes:
 
     def flush(self) -> None:
         filled, self._filled = self._filled, []
-        for connection in filled:
-            connection.flush()
+        left = iter(filled)
+        try:
+            for connection in left:
+                connection.flush()
+        except BaseException:
+            # A defect of one must not leave others' words behind.
+            for connection in left:
+                self.add(connection)
+            raise

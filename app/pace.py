@@ -23,7 +23,7 @@ def work_per_s(press_rate: float) -> float:
 
 
 class Pace:
-    """Of one connection. `pause_s` is called after every message, with all the work so far, and the time."""
+    """Of one connection. `pause_s` is called after every read, and within a long one, with all the work so far."""
 
     __slots__ = ("_second_began_at", "_second_began_with", "_turn_began_with", "_work_per_s")
 

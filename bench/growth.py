@@ -37,16 +37,19 @@ class Growth(msgspec.Struct, frozen=True):
     seconds: float = 4.0
 
     def worst(self, result: Result) -> float | None:
-        """How many times as much as its natural order allows the largest point costs, by the best of the others.
+        """How many times as much as its natural order allows a point costs, by the best of the smaller ones.
 
-        None where less than two points were measured.
+        None where a point was not measured.
         """
+        medians = [result.median(str(point)) for point in self.points]
         costs = [
             median / self._natural(point)
-            for point in self.points
-            if (median := result.median(str(point))) is not None
+            for point, median in zip(self.points, medians, strict=True)
+            if median is not None
         ]
-        return costs[-1] / min(costs[:-1]) if len(costs) > 1 else None
+        if len(costs) < len(self.points):
+            return None
+        return max(cost / min(costs[:place]) for place, cost in enumerate(costs) if place)
 
     def is_natural(self, result: Result) -> bool | None:
         worst = self.worst(result)

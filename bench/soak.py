@@ -94,8 +94,8 @@ def main() -> int:
     ):
         rate = _rate_at_half(a)
         print(f"{rate:,.0f} presses a second for {minutes:g} minutes", flush=True)
-        with _loaded(a, rate):
-            moments = asyncio.run(_observe(a, b, 60 * minutes))
+        with _loaded(a, rate) as faults:
+            moments = asyncio.run(_observe(a, b, 60 * minutes, faults))
     text = page(moments, rate)
     print(text)
     if minutes >= 60:
@@ -117,8 +117,8 @@ def _pressing(rate: float) -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
-def _loaded(node: ClusterNode, rate: float) -> Iterator[None]:
-    """Pressed on and watched while the body runs."""
+def _loaded(node: ClusterNode, rate: float) -> Iterator[list[Exception]]:
+    """Pressed on and watched while the body runs; yields why that has ended, once it has."""
     is_over = threading.Event()
     faults: list[Exception] = []
 
@@ -136,16 +136,14 @@ def _loaded(node: ClusterNode, rate: float) -> Iterator[None]:
     for thread in threads:
         thread.start()
     try:
-        yield
+        yield faults
     finally:
         is_over.set()
         for thread in threads:
             thread.join()
-    if faults:
-        raise faults[0]
 
 
-async def _observe(a: ClusterNode, b: ClusterNode, seconds: float) -> list[Moment]:
+async def _observe(a: ClusterNode, b: ClusterNode, seconds: float, faults: list[Exception]) -> list[Moment]:
     async with aiohttp.ClientSession() as session:
         presser = await session.ws_connect(f"http://127.0.0.1:{a.server.port}/live")
         watcher = await session.ws_connect(f"http://127.0.0.1:{b.server.port}/live")
@@ -160,9 +158,10 @@ async def _observe(a: ClusterNode, b: ClusterNode, seconds: float) -> list[Momen
         began, cpu_s, seen = time.monotonic(), a.server.cpu_s(), 0
         for number in range(1, int(seconds / EVERY_S) + 1):
             await asyncio.sleep(began + number * EVERY_S - time.monotonic())
-            for task in tasks:
-                if task.done():
-                    raise RuntimeError("a probe's connection has ended")
+            if faults:
+                raise faults[0]
+            if any(task.done() for task in tasks) or len(waited_s) == seen:
+                raise RuntimeError("the probe's presses do not arrive any more")
             used_s, cpu_s = a.server.cpu_s() - cpu_s, a.server.cpu_s()
             waited, seen = sorted(waited_s[seen:]), len(waited_s)
             p50, p99 = (1000 * waited[int(share * (len(waited) - 1))] for share in (0.5, 0.99))

@@ -142,7 +142,6 @@ class Node:
     # -- what app asks
 
     def press(self, press: Press, reply: Callable[[Answer], None], owner: Hashable) -> None:
-        self._presses += 1
         self._wish(press, reply, owner)
 
     def reset(self, item: str, reply: Callable[[Answer], None], owner: Hashable) -> None:
@@ -159,6 +158,7 @@ class Node:
         if self._is_read_only or self._tasks.failed.done():
             self._answers.refuse([entry])
         else:
+            self._presses += isinstance(wish, Press)
             self._batches.add(entry)
 
     async def back_up(self, target: Path) -> None:

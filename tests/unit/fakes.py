@@ -243,6 +243,7 @@ class FakeOutlet:
         self.pushes: list[bytes] = []
         self.room = sys.maxsize
         self.waiting = b""
+        self.in_socket = 0
         self.on_behind: Callable[[], None] = _nobody
         self.on_caught_up: Callable[[], None] = _nobody
         self.closed_with: int | None = None
@@ -272,6 +273,9 @@ class FakeOutlet:
 
     def backlog_bytes(self) -> int:
         return len(self.waiting)
+
+    def untaken_bytes(self) -> int:
+        return len(self.waiting) + self.in_socket
 
     def close(self, code: int) -> None:
         self.closed_with = code

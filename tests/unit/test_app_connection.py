@@ -1,6 +1,8 @@
 """The socket side: joined writes, order, what is held back, how it ends, and clients that do not read."""
 
 import asyncio
+import gc
+import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
@@ -113,20 +115,20 @@ class Owner:
         self.hold_s, self.lost = session.hold_s, session.on_lost
 
 
-Connect = Callable[[], tuple[Connection, FakeTransport, Session]]
+Connect = Callable[..., tuple[Connection, FakeTransport, Session]]
 
 
 @pytest.fixture
 def connect() -> Iterator[Connect]:
     with ExitStack() as stack:
 
-        def make() -> tuple[Connection, FakeTransport, Session]:
+        def make(waiting: int = 0) -> tuple[Connection, FakeTransport, Session]:
             transport: Any = FakeTransport()
+            transport.backlog = waiting
             stack.callback(transport.end)
             session = Session()
             connection = Connection(transport, Owner(session), Outboxes(asyncio.get_running_loop()))
             connection.session = session
-            stack.callback(connection._socket.detach)
             return connection, transport, session
 
         yield make
@@ -180,6 +182,44 @@ async def test_a_closing_transport_is_given_nothing(connect: Connect) -> None:
     connection.send(b"nobody is there")
     connection.flush()
     assert not transport.kept
+
+
+async def test_what_waited_before_it_was_a_websocket_goes_first(connect: Connect) -> None:
+    connection, transport, session = connect(waiting=1)
+    connection.send(b"hello")
+    connection.flush()
+    assert (transport.kept, transport.writes) == ([b"hello"], [])
+    connection.resume_writing()
+    connection.send(b"straight")
+    connection.flush()
+    assert (transport.writes, session.told) == ([b"straight"], ["caught up"])
+
+
+async def test_a_socket_is_closed_by_its_transport_only(connect: Connect) -> None:
+    connection, transport, _ = connect()
+    ours = transport.get_extra_info("socket").fileno()
+    del connection
+    gc.collect()
+    os.fstat(ours)
+
+
+async def test_half_a_connection_is_over(connect: Connect) -> None:
+    connection, _, session = connect()
+    connection.eof_received()
+    connection.data_received(said(b"late"))
+    assert (session.told, session.heard) == (["end"], [])
+
+
+async def test_a_defect_of_one_leaves_nobody_elses_words_behind(connect: Connect) -> None:
+    (broken, _, _), (other, transport, _) = connect(), connect()
+    broken.write = lambda data: 1 // 0
+    outboxes = broken._outboxes = other._outboxes
+    broken.send(b"first")
+    other.send(b"second")
+    with pytest.raises(ZeroDivisionError):
+        outboxes.flush()
+    await asyncio.sleep(0)
+    assert transport.writes == [b"second"]
 
 
 async def test_too_much_unsent_closes_with_4002_and_nothing_more_is_written(connect: Connect) -> None:
@@ -317,7 +357,7 @@ async def test_a_client_that_never_reads_is_closed_and_others_do_not_notice(site
     live = site.client.app[keys.LIVE]
     session = next(iter(live._sessions))
     # More than any kernel buffers for one socket.
-    while not session.is_closing:
+    while not session._is_closing:
         session.send(wire.frame(wire.Error(code="x", message="y" * 60_000)))
         await other.say(type="ping")
         assert (await other.hear())["type"] == "pong"

@@ -153,6 +153,14 @@ async def test_a_tally_of_the_new_generation_wins_over_the_reset(hall: Hall) -> 
     assert outlet.messages()[0]["tallies"] == {"once:a": {"gen": 1, "n": 1}}
 
 
+async def test_a_press_that_the_reset_behind_it_has_ended_is_not_told(hall: Hall) -> None:
+    _, outlet = hall.watcher("once:a")
+    tallies = {("once:a", VISITOR + bytes(6)): Tally(1, 1)}
+    hall.hub.on_changed(Changed({"once:a": ItemState(2, 0)}, tallies))
+    await hall.hub.push()
+    assert outlet.messages()[0]["tallies"] == {"once:a": {"gen": 2, "n": 0}}
+
+
 async def test_every_tab_of_an_erased_visitor_is_told_and_nobody_else(hall: Hall) -> None:
     tabs = [hall.watcher("tap:a") for _ in range(2)]
     hall.watcher("tap:a", visitor=OTHER)

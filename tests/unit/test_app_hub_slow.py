@@ -77,6 +77,28 @@ async def test_one_that_takes_a_little_is_not_closed_however_much_it_is_answered
     assert slow.closed_with == 4002
 
 
+async def test_one_that_reads_what_its_socket_holds_is_not_closed(hall: Hall) -> None:
+    """A line of 4 KB a second takes longer than 5 s until the socket has room for anything more."""
+    _, slow = hall.watcher("tap:a")
+    slow.in_socket = 65_536
+    await hall.find_slow(slow)
+    for _ in range(10):
+        slow.in_socket -= 4096
+        hall.clock.now += SLOW_S
+        hall.hub.look_after_slow()
+    assert slow.closed_with is None
+
+
+async def test_what_a_slow_watcher_missed_of_a_push_under_way_it_gets_once(hall: Hall) -> None:
+    watcher, slow = hall.watcher("tap:a")
+    await hall.find_slow(slow)
+    hall.hub._pushed = {"tap:a"}
+    hall.hub.watch(watcher, ["tap:b"])
+    assert not slow.sent
+    slow.drain()
+    assert slow.messages() == [{"type": "counts", "counts": {"tap:a": -1}}]
+
+
 async def test_a_slow_watcher_that_went_away_is_nobodys_business(hall: Hall) -> None:
     watcher, slow = hall.watcher("tap:a")
     await hall.find_slow(slow)
