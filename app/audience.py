@@ -3,10 +3,11 @@
 Made, filled and dissolved by `app.hub`; a session makes its own watcher.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from app import wire
-from app.connection import Outlet, Write
+from app.outlet import Outlet, Write
+from cluster.surface import ItemState
 
 
 class Watcher:
@@ -41,3 +42,80 @@ class Audience:
         self.items = items
         self.quick: dict[Write, Watcher] = {}
         self.slow: set[Watcher] = set()
+
+    def place(self, watcher: Watcher) -> None:
+        """Among the quick or the slow ones, whichever it is now."""
+        self.leave(watcher)
+        if watcher.missed is None:
+            self.quick[watcher.outlet.write] = watcher
+        else:
+            self.slow.add(watcher)
+
+    def leave(self, watcher: Watcher) -> None:
+        self.quick.pop(watcher.outlet.write, None)
+        self.slow.discard(watcher)
+
+
+class Watched:
+    """One watched item. `state` is None until the engine has told it."""
+
+    __slots__ = ("audiences", "state")
+
+    def __init__(self) -> None:
+        self.audiences: set[Audience] = set()
+        self.state: ItemState | None = None
+
+
+class Audiences:
+    """All audiences of this node, and the items that they watch; what nobody watches is forgotten."""
+
+    def __init__(self) -> None:
+        self.items: dict[str, Watched] = {}
+        self._by_items: dict[frozenset[str], Audience] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_items)
+
+    def move(self, watcher: Watcher, items: frozenset[str]) -> None:
+        """From the audience of what it has watched to that of these other items; of none to none."""
+        old = watcher.audience
+        # The new one first, or what both watch would be forgotten.
+        watcher.audience = None
+        if items:
+            watcher.audience = self._by_items.get(items) or self._gather(items)
+            watcher.audience.place(watcher)
+        if old is not None:
+            old.leave(watcher)
+            if not old.quick and not old.slow:
+                self._dissolve(old)
+
+    def who_gets(self, changed: Iterable[str]) -> dict[Audience, list[str]]:
+        """Which of these items each audience is to be told of."""
+        found: dict[Audience, list[str]] = {}
+        for item in self.told(changed):
+            for audience in self.items[item].audiences:
+                found.setdefault(audience, []).append(item)
+        return found
+
+    def told(self, items: Iterable[str]) -> list[str]:
+        """Those that are watched, and whose state the engine has told."""
+        return [item for item in items if item in self.items and self.items[item].state is not None]
+
+    def counts(self, items: Iterable[str]) -> dict[str, int]:
+        """Their newest counts; somebody watches each."""
+        states = {item: self.items[item].state for item in items}
+        return {item: state.count for item, state in states.items() if state is not None}
+
+    def _gather(self, items: frozenset[str]) -> Audience:
+        audience = self._by_items[items] = Audience(items)
+        for item in items:
+            self.items.setdefault(item, Watched()).audiences.add(audience)
+        return audience
+
+    def _dissolve(self, audience: Audience) -> None:
+        del self._by_items[audience.items]
+        for item in audience.items:
+            watched = self.items[item]
+            watched.audiences.remove(audience)
+            if not watched.audiences:
+                del self.items[item]

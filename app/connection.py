@@ -11,7 +11,7 @@
    has said its close too, and is aborted after `LINGER_S` if it does not: a close that waits for unsent bytes waits
    for ever.
 
-Made by `app.live`; sessions and the hub know it as `Outlet`.
+Made by `app.live`; sessions and the hub know it as `app.outlet.Outlet`.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ import socket
 import sys
 import termios
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Final, Protocol
 
 import structlog
@@ -28,6 +28,7 @@ import structlog
 from app import frames, wire
 from app.frames import Event, FrameReader
 from app.outboxes import Outboxes
+from app.outlet import Write
 from app.pace import WORK_PER_TURN, Pace
 
 BACKLOG_BYTES_MAX: Final = 256 * 1024
@@ -42,41 +43,6 @@ CLOSE_INTERNAL_ERROR: Final = 1011
 CLOSE_NORMAL: Final = 1000
 
 _log = structlog.get_logger(__name__)
-
-
-# Says how many bytes the socket took. Raises OSError where it took none.
-Write = Callable[[bytes], int]
-
-
-class Outlet(Protocol):
-    """Where a session's frames go.
-
-    `write` is of its socket: whoever uses it does so only while the outlet is not backed up, after the outboxes
-    were flushed, and lets it keep what the socket did not take.
-    """
-
-    @property
-    def write(self) -> Write:
-        """The same each time."""
-
-    @property
-    def is_backed_up(self) -> bool:
-        """Whether something waits until the client has read more."""
-
-    def send(self, frame: bytes) -> None:
-        """At the end of this turn of the loop, joined with what else was sent in it."""
-
-    def keep(self, rest: bytes) -> None:
-        """What the socket did not take of a frame."""
-
-    def backlog_bytes(self) -> int:
-        """How much waits."""
-
-    def untaken_bytes(self) -> int:
-        """The same, and what the socket holds that has not come to the client."""
-
-    def close(self, code: int) -> None:
-        """Say why, and let go."""
 
 
 class Conversation(Protocol):
@@ -198,11 +164,11 @@ class Connection(asyncio.Protocol):
         return int.from_bytes(in_socket, sys.byteorder) + self.backlog_bytes()
 
     def close(self, code: int, reason: str = "") -> None:
-        if not self._is_closing:
-            self.flush()
-            self._say_last(frames.close_frame(code, reason))
+        self._say_last(frames.close_frame(code, reason))
 
     def _say_last(self, last: bytes) -> None:
+        """Behind all that was sent before it."""
+        self.flush()
         if not self._is_closing:
             self._stop()
             self._write(last)
@@ -281,7 +247,6 @@ class Connection(asyncio.Protocol):
         if opcode == frames.CLOSE:
             # Section 5.5.1: the code is said back, and whoever says the last word closes.
             code = int.from_bytes(payload[:2]) if payload else CLOSE_NORMAL
-            self.flush()
             self._say_last(frames.close_frame(code))
             self._transport.close()
         elif self._is_closing or self.session is None:

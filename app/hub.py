@@ -22,9 +22,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from app import wire
-from app.audience import Audience, Watcher
-from app.connection import Write
+from app.audience import Audience, Audiences, Watched, Watcher
 from app.metrics import Metrics
+from app.outlet import Write
 from app.visitors import visitor_of
 from cluster.core.items import belongs_to_visitor, erasure_key
 from cluster.surface import Changed, ItemState, Tallied, Tally
@@ -32,16 +32,6 @@ from cluster.surface import Changed, ItemState, Tallied, Tally
 SLOW_S: Final = 5.0
 # Some 2 ms of writing: then others get their turn.
 WRITES_PER_TURN: Final = 1000
-
-
-class _Watched:
-    """One watched item. `state` is None until the engine has told it."""
-
-    __slots__ = ("audiences", "state")
-
-    def __init__(self) -> None:
-        self.audiences: set[Audience] = set()
-        self.state: ItemState | None = None
 
 
 class Hub:
@@ -61,8 +51,7 @@ class Hub:
         self._clock = clock
         self._on_watchers = on_watchers
         self._flush = flush
-        self._items: dict[str, _Watched] = {}
-        self._audiences: dict[frozenset[str], Audience] = {}
+        self._audiences = Audiences()
         self._visitors: dict[bytes, set[Watcher]] = {}
         self._watchers = 0
         self._changed: set[str] = set()
@@ -109,7 +98,7 @@ class Hub:
     def learn(self, items: Mapping[str, ItemState]) -> None:
         """A snapshot's states. No older than what is known here: engines deliver in commit order."""
         for item, state in items.items():
-            watched = self._items.get(item)
+            watched = self._audiences.items.get(item)
             if watched is not None and watched.state is None:
                 watched.state = state
 
@@ -117,7 +106,7 @@ class Hub:
         if changed.erased:
             self._tell_erased(changed.erased)
         for item, state in changed.items.items():
-            watched = self._items.get(item)
+            watched = self._audiences.items.get(item)
             if watched is not None:
                 self._note_state(item, watched, state)
         if any(map(belongs_to_visitor, changed.items)):
@@ -148,25 +137,15 @@ class Hub:
         """One tick: everything that changed since the last one."""
         self._pushed, self._changed = self._changed, set()
         self._room = WRITES_PER_TURN
-        who_gets = self._who_gets(self._pushed)
+        who_gets = self._audiences.who_gets(self._pushed)
         told = self._tell_owed(who_gets)
         for audience, items in who_gets.items():
             await self._write(audience, items, told)
         self._pushed = set()
 
-    def _who_gets(self, changed: Iterable[str]) -> dict[Audience, list[str]]:
-        found: dict[Audience, list[str]] = {}
-        for item in changed:
-            watched = self._items.get(item)
-            if watched is not None and watched.state is not None:
-                for audience in watched.audiences:
-                    found.setdefault(audience, []).append(item)
-        return found
-
     def _frame_of(self, items: Iterable[str]) -> bytes:
         """Their newest counts; somebody watches each."""
-        states = {item: self._items[item].state for item in items}
-        return wire.frame(wire.Counts({item: state.count for item, state in states.items() if state is not None}))
+        return wire.frame(wire.Counts(self._audiences.counts(items)))
 
     def _tell_owed(self, who_gets: Mapping[Audience, list[str]]) -> set[Write]:
         """Own tallies go first, and leave with the counts behind them. Whom these were told."""
@@ -227,8 +206,7 @@ class Hub:
         self._slow[watcher] = (self._clock(), watcher.outlet.untaken_bytes())
         self._metrics.slow_watchers.labels("skipped").inc()
         if watcher.audience is not None:
-            watcher.audience.quick.pop(watcher.outlet.write, None)
-            watcher.audience.slow.add(watcher)
+            watcher.audience.place(watcher)
         self._wake.set()
 
     def caught_up(self, watcher: Watcher) -> None:
@@ -236,8 +214,7 @@ class Hub:
         missed, watcher.missed = watcher.missed or set(), None
         self._slow.pop(watcher, None)
         if watcher.audience is not None:
-            watcher.audience.slow.discard(watcher)
-            watcher.audience.quick[watcher.outlet.write] = watcher
+            watcher.audience.place(watcher)
         self._tell_mine(watcher)
         if missed:
             watcher.outlet.send(self._frame_of(missed))
@@ -260,49 +237,17 @@ class Hub:
     # -- who is who
 
     def _move(self, watcher: Watcher, items: frozenset[str]) -> None:
-        """From the audience of what it has watched to that of these items; of none to none."""
-        old = watcher.audience
-        if items == watcher.items:
+        """It watches these items now, and no others."""
+        before = watcher.items
+        if items == before:
             return
-        # The new one first: what nobody watches is forgotten.
-        new = watcher.audience = self._join(watcher, items) if items else None
-        if old is not None:
-            old.quick.pop(watcher.outlet.write, None)
-            old.slow.discard(watcher)
-            if not old.quick and not old.slow:
-                self._dissolve(old)
-        if old and new and (missed := self._known(self._pushed & old.items & new.items)):
+        self._audiences.move(watcher, items)
+        if missed := self._audiences.told(self._pushed & before & items):
             # The push that is under way may not have come to it yet, and passes it over now.
             if watcher.missed is None:
                 watcher.outlet.send(self._frame_of(missed))
             else:
                 watcher.missed.update(missed)
-
-    def _known(self, items: Iterable[str]) -> list[str]:
-        """Those of them whose count the engine has told."""
-        return [item for item in items if self._items[item].state is not None]
-
-    def _join(self, watcher: Watcher, items: frozenset[str]) -> Audience:
-        audience = self._audiences.get(items) or self._gather(items)
-        if watcher.missed is None:
-            audience.quick[watcher.outlet.write] = watcher
-        else:
-            audience.slow.add(watcher)
-        return audience
-
-    def _gather(self, items: frozenset[str]) -> Audience:
-        audience = self._audiences[items] = Audience(items)
-        for item in items:
-            self._items.setdefault(item, _Watched()).audiences.add(audience)
-        return audience
-
-    def _dissolve(self, audience: Audience) -> None:
-        del self._audiences[audience.items]
-        for item in audience.items:
-            watched = self._items[item]
-            watched.audiences.remove(audience)
-            if not watched.audiences:
-                del self._items[item]
 
     def _tell_erased(self, erased: frozenset[bytes]) -> None:
         """The hub knows visitors by id, an erasure says a hash: so every one here is hashed, 10 ms for 10,000."""
@@ -310,7 +255,7 @@ class Hub:
         for watcher in [watcher for visitor in gone for watcher in self._visitors[visitor]]:
             watcher.on_erased()
 
-    def _note_state(self, item: str, watched: _Watched, state: ItemState) -> None:
+    def _note_state(self, item: str, watched: Watched, state: ItemState) -> None:
         known, watched.state = watched.state, state
         if state != known:
             self._changed.add(item)

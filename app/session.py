@@ -22,8 +22,8 @@ import msgspec
 
 from app import wire
 from app.audience import Watcher
-from app.connection import Outlet
 from app.desk import Desk, tally_in
+from app.outlet import Outlet
 from app.pace import ITEMS_PER_WORK
 from app.refusals import ERASED, REFUSALS, error
 from app.visitors import TokenError, actor_of, new_tab, new_visitor

@@ -157,9 +157,6 @@ class _Numbered(msgspec.Struct, frozen=True):
     id: Id | None = None
 
 
-# The headers of short messages.
-_SHORT: Final = tuple(bytes((_TEXT, length)) for length in range(126))
-
 ClientMessage = Hello | Watch | Unwatch | PressWish | Ping
 NodeMessage = NodeHello | Counts | Mine | Pressed | Error | Leaving | Pong
 
@@ -211,8 +208,7 @@ def encode(message: msgspec.Struct) -> bytes:
 def frame(message: NodeMessage) -> bytes:
     """The message as one whole WebSocket frame."""
     payload = _encoder.encode(message)
-    length = len(payload)
-    return (_SHORT[length] if length < 126 else _header(_TEXT, length)) + payload
+    return _header(_TEXT, len(payload)) + payload
 
 
 def pong_frame(payload: bytes) -> bytes:

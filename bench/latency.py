@@ -10,7 +10,7 @@ import msgspec
 
 from bench.clusters import nginx_before, pair
 from bench.machine import SERVER_CORE, distance_ns
-from bench.results import Sample
+from bench.results import Sample, percentile_ms
 from bench.subjects import Subject
 
 PRESSES_PER_S: Final = 1000
@@ -23,8 +23,8 @@ def press_to_number(subject: Subject, folder: Path, seconds: float) -> Sample:
     """p99 in ms, with the default push interval. Both nodes and nginx share a core, the browsers have the other."""
     before = distance_ns()
     with pair(folder, cores=(SERVER_CORE, SERVER_CORE)) as nodes, nginx_before(nodes, folder / "nginx") as nginx:
-        waited_s = sorted(asyncio.run(_measure(f"http://127.0.0.1:{nginx.port}/live", seconds)))
-    p50, p99, longest = (1000 * waited_s[int(share * (len(waited_s) - 1))] for share in (0.5, 0.99, 1.0))
+        waited_s = asyncio.run(_measure(f"http://127.0.0.1:{nginx.port}/live", seconds))
+    p50, p99, longest = (percentile_ms(waited_s, share) for share in (0.5, 0.99, 1.0))
     return Sample(p99, (before, distance_ns()), {"p50_ms": p50, "max_ms": longest})
 
 

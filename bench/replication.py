@@ -10,7 +10,7 @@ from bench import ledgers
 from bench.clusters import ClusterNode, cluster_node, link_bytes, pair, wait_until
 from bench.load import run_load
 from bench.machine import LOAD_CORE, SERVER_CORE, distance_ns
-from bench.results import Sample
+from bench.results import Sample, percentile_ms
 from bench.servers import free_port
 from bench.subjects import ITEMS, NEW_PRESS, OURS, Subject
 
@@ -93,8 +93,7 @@ class Probe:
             self._waited_s.append(time.monotonic() - began)
 
     def percentile_ms(self, share: float) -> float:
-        waited = sorted(self._waited_s)
-        return 1000 * waited[min(len(waited) - 1, int(share * len(waited)))] if waited else float("nan")
+        return percentile_ms(self._waited_s, share) if self._waited_s else float("nan")
 
 
 def traffic(subject: Subject, folder: Path, seconds: float) -> Sample:

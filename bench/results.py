@@ -68,6 +68,11 @@ class Run(msgspec.Struct):
         file.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n")
 
 
+def percentile_ms(waited_s: list[float], share: float) -> float:
+    """Of so many seconds: what this share of them, from 0 to 1, does not exceed, in ms."""
+    return 1000 * sorted(waited_s)[int(share * (len(waited_s) - 1))]
+
+
 def new_run() -> Run:
     return Run(datetime.now(UTC).isoformat(timespec="seconds"), describe())
 

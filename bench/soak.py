@@ -25,6 +25,7 @@ from bench.compiled import PLACE
 from bench.latency import read_on, watch
 from bench.load import run_load
 from bench.machine import LOAD_CORE, REPOSITORY, SERVER_CORE, describe
+from bench.results import percentile_ms
 from bench.subjects import FAN, OURS, PRESS
 
 PAGE: Final = REPOSITORY / "docs" / "soak.md"
@@ -163,8 +164,8 @@ async def _observe(a: ClusterNode, b: ClusterNode, seconds: float, faults: list[
             if any(task.done() for task in tasks) or len(waited_s) == seen:
                 raise RuntimeError("the probe's presses do not arrive any more")
             used_s, cpu_s = a.server.cpu_s() - cpu_s, a.server.cpu_s()
-            waited, seen = sorted(waited_s[seen:]), len(waited_s)
-            p50, p99 = (1000 * waited[int(share * (len(waited) - 1))] for share in (0.5, 0.99))
+            waited, seen = waited_s[seen:], len(waited_s)
+            p50, p99 = (percentile_ms(waited, share) for share in (0.5, 0.99))
             moment = Moment(
                 number * EVERY_S, a.server.rss_bytes() / 1e6, b.server.rss_bytes() / 1e6, used_s / EVERY_S, p50, p99
             )

@@ -10,6 +10,7 @@ import struct
 from hashlib import blake2b
 from typing import Final
 
+from cluster.core.hashes import keyed
 from cluster.core.rows import Row
 from cluster.core.sums import ItemSums
 
@@ -34,8 +35,7 @@ class Checksums:
     """The checksums of one ledger. Each raises one of `UNSUITABLE` for content that no ledger wrote."""
 
     def __init__(self, key: bytes) -> None:
-        # It has taken in the key: to copy it costs half of making one.
-        self._keyed = blake2b(digest_size=CHECKSUM_LENGTH, key=key)
+        self._of = keyed(CHECKSUM_LENGTH, key)
 
     def of_row(self, row: Row) -> bytes:
         numbers = _three_numbers(row.gen, row.n, row.seq)
@@ -47,8 +47,3 @@ class Checksums:
 
     def of_origin(self, origin: bytes, head: int, seq_max: int, stamp: bytes) -> bytes:
         return self._of(origin + _two_numbers(head, seq_max) + stamp)
-
-    def _of(self, content: bytes) -> bytes:
-        hashed = self._keyed.copy()
-        hashed.update(content)
-        return hashed.digest()

@@ -40,6 +40,7 @@ log = structlog.get_logger()
 LONELY_S: Final = 5.0
 RETRY_FULL_S: Final = 1.0
 COUNTERS: Final = (
+    "engine_presses_total",
     "commits_total",
     "rows_written_total",
     "rows_refused_total",
@@ -80,7 +81,6 @@ class Node:
         self._erased: set[bytes] = set()
         self._ready = asyncio.Event()
         self._counters = dict.fromkeys(COUNTERS, 0.0)
-        self._presses = 0
 
     # -- start and stop
 
@@ -158,7 +158,7 @@ class Node:
         if self._is_read_only or self._tasks.failed.done():
             self._answers.refuse([entry])
         else:
-            self._presses += isinstance(wish, Press)
+            self._counters["engine_presses_total"] += isinstance(wish, Press)
             self._batches.add(entry)
 
     async def back_up(self, target: Path) -> None:
@@ -215,7 +215,6 @@ class Node:
     def counters(self) -> dict[str, float]:
         return {
             **self._counters,
-            "engine_presses_total": self._presses,
             "pulls_answered_total": self._peering.replies.pulls_answered,
             "links": len(self._peering.replica.open_sessions()),
             "lag_rows": self._peering.lag_rows(),

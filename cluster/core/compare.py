@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from cluster.core.rows import Row
-from cluster.core.sums import BUCKETS, DIGEST_LENGTH, DIGEST_MASK, ItemSums, sums_of
+from cluster.core.sums import BUCKETS, DIGEST_LENGTH, ItemSums, shifted, sums_of
 from cluster.core.wire import Digest, MalformedError, Span
 
 FEATURE: Final = "digest"
@@ -34,9 +34,8 @@ class Buckets:
 
     def change(self, changed: Mapping[int, int]) -> None:
         """Take in a commit."""
-        digests = self.digests
         for bucket, by in changed.items():
-            digests[bucket] = (digests[bucket] + by) & DIGEST_MASK
+            self.digests[bucket] = shifted(self.digests[bucket], by)
 
     def tell(self) -> Digest:
         return Digest(b"".join(digest.to_bytes(DIGEST_LENGTH, "big") for digest in self.digests))

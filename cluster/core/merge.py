@@ -194,7 +194,7 @@ class _Merging:
         seq = self.head(self.origin) + 1
         own = Row(item, actor, gen, n, self.origin, seq, ext)
         self.changes.heads[self.origin] = seq
-        self.changes.own[item, actor] = own
+        self.changes.own[own.key] = own
         return own
 
     def outcome_of(self, own: Row, sums: ItemSums) -> Outcome:
@@ -251,7 +251,7 @@ class _Merging:
 
     def put(self, row: Row, held: Row | None, sums: ItemSums) -> ItemSums:
         """Let this larger row stand where `held` stood; the item's sums then, but for the digest."""
-        self.changes.rows[row.item, row.actor] = row
+        self.changes.rows[row.key] = row
         now = self.changes.items[row.item] = counted_with(sums, held, row)
         return now
 

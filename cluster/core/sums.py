@@ -8,11 +8,11 @@
 import struct
 from collections.abc import Iterable
 from functools import lru_cache
-from hashlib import blake2b
 from typing import Final
 
 import msgspec
 
+from cluster.core.hashes import keyed
 from cluster.core.items import counted
 from cluster.core.rows import Row
 
@@ -31,22 +31,21 @@ class ItemSums(msgspec.Struct, frozen=True, gc=False):
     digest: int = 0
 
 
-# A hash that has taken in its key: to copy it costs half of making one.
-_row_hash: Final = blake2b(digest_size=DIGEST_LENGTH, key=DIGEST_KEY)
+_digest_of: Final = keyed(DIGEST_LENGTH, DIGEST_KEY)
+_bucket_hash: Final = keyed(2, DIGEST_KEY)
 _two_numbers: Final = struct.Struct(">QQ").pack
 
 
 def row_hash(row: Row) -> int:
     """The row's share of its item's digest: BLAKE2b-128 of (item, actor, gen, n) under a fixed public key."""
-    hashed = _row_hash.copy()
-    hashed.update(b"%b\0%b%b" % (row.item.encode(), row.actor, _two_numbers(row.gen, row.n)))
-    return int.from_bytes(hashed.digest(), "big")
+    content = b"%b\0%b%b" % (row.item.encode(), row.actor, _two_numbers(row.gen, row.n))
+    return int.from_bytes(_digest_of(content), "big")
 
 
 @lru_cache(maxsize=4096)
 def bucket_of(item: str) -> int:
     """Which bucket the item's digest is summed into."""
-    return int.from_bytes(blake2b(item.encode(), digest_size=2, key=DIGEST_KEY).digest(), "big") % BUCKETS
+    return int.from_bytes(_bucket_hash(item.encode()), "big") % BUCKETS
 
 
 def replaced(sums: ItemSums, old: Row | None, new: Row) -> ItemSums:
@@ -71,7 +70,7 @@ def digest_shift(old: Row | None, new: Row) -> int:
 
 def with_digest(sums: ItemSums, shift: int) -> ItemSums:
     """The item's sums when its digest has changed by so much."""
-    return ItemSums(sums.gen, sums.count, sums.rows, (sums.digest + shift) & DIGEST_MASK)
+    return ItemSums(sums.gen, sums.count, sums.rows, shifted(sums.digest, shift))
 
 
 def without(sums: ItemSums, row: Row) -> ItemSums:
@@ -80,7 +79,7 @@ def without(sums: ItemSums, row: Row) -> ItemSums:
         sums.gen,
         sums.count - counted(row.item, row.n),
         sums.rows - 1,
-        (sums.digest - row_hash(row)) & DIGEST_MASK,
+        shifted(sums.digest, -row_hash(row)),
     )
 
 

@@ -4,7 +4,8 @@ from app.audience import Watcher
 from app.hub import Hub
 from app.metrics import Metrics
 from cluster.surface import Changed, ItemState, Tally
-from tests.unit.fakes import FakeClock, FakeOutlet
+from tests.unit.fakes import FakeClock
+from tests.unit.outlets import FakeOutlet
 
 VISITOR = b"0123456789"
 OTHER = b"9876543210"
@@ -47,6 +48,6 @@ class Hall:
         outlet.pushes.clear()
 
     def tally(self, item: str, visitor: bytes, n: int, gen: int = 0) -> None:
-        watched = self.hub._items.get(item)
+        watched = self.hub._audiences.items.get(item)
         state = watched.state if watched is not None and watched.state is not None else ItemState()
         self.hub.on_changed(Changed({item: state}, {(item, visitor + bytes(6)): Tally(gen, n)}))

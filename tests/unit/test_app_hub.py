@@ -10,8 +10,8 @@ from app import wire
 from app.audience import Watcher
 from cluster.core.items import erasure_key
 from cluster.surface import Changed, ItemState, Tally
-from tests.unit.fakes import FakeOutlet
 from tests.unit.halls import OTHER, VISITOR, Hall
+from tests.unit.outlets import FakeOutlet
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ async def test_an_unwatched_item_is_forgotten(hall: Hall) -> None:
     hall.hub.unwatch(watcher, ["tap:a", "tap:never"])
     await hall.hub.push()
     assert not outlet.pushes
-    assert not hall.hub._items
+    assert not hall.hub._audiences.items
 
 
 async def test_a_later_change_wins_over_an_earlier_snapshot(hall: Hall) -> None:
@@ -94,7 +94,7 @@ async def test_watchers_of_the_same_items_are_one_audience_whatever_way_they_cam
     assert one.audience is other.audience is third.audience
     for watcher in (one, other, third):
         hall.hub.remove(watcher)
-    assert (hall.hub._audiences, hall.hub._items) == ({}, {})
+    assert (len(hall.hub._audiences), hall.hub._audiences.items) == (0, {})
 
 
 @pytest.mark.parametrize("item", ["once:a", "clap:a"])
@@ -281,5 +281,5 @@ def test_the_number_of_watchers_is_reported(hall: Hall) -> None:
     hall.watcher("tap:a")
     hall.hub.remove(watcher)
     assert hall.reported == [1, 2, 1]
-    (audience,) = hall.hub._items["tap:a"].audiences
+    (audience,) = hall.hub._audiences.items["tap:a"].audiences
     assert hall.hub._visitors[VISITOR] == set(audience.quick.values())

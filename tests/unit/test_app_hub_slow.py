@@ -4,8 +4,8 @@ import pytest
 
 from app.audience import Watcher
 from app.hub import SLOW_S
-from tests.unit.fakes import FakeOutlet
 from tests.unit.halls import VISITOR, Hall
+from tests.unit.outlets import FakeOutlet
 
 
 @pytest.fixture

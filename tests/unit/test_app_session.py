@@ -16,7 +16,8 @@ from app.ledger_watch import LedgerWatch
 from app.metrics import Metrics
 from app.session import Session
 from app.visitors import Tokens, actor_of
-from tests.unit.fakes import FakeClock, FakeEngine, FakeOutlet
+from tests.unit.fakes import FakeClock, FakeEngine
+from tests.unit.outlets import FakeOutlet
 
 VISITOR = b"0123456789"
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from app import wire
 from app.refusals import REFUSALS, error
-from tests.unit.fakes import unframe
+from tests.unit.outlets import unframe
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),

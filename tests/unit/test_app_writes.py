@@ -5,13 +5,13 @@ import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
-import msgspec
 import pytest
 
 from app import hub as hub_module
 from app import keys
 from app.connection import SOCKET_BYTES, Connection
 from cluster.surface import Changed, ItemState
+from tests.unit.lazy import Lazy
 from tests.unit.sites import Browser, Site, until
 
 # linux/tcp.h: tcp_info.tcpi_data_segs_in.
@@ -42,54 +42,6 @@ async def test_who_watches_16_items_gets_one_write_per_tick(site: Site) -> None:
         for browser in browsers:
             assert (await browser.hear())["counts"] == dict.fromkeys(items, count)
     assert [segments_in(browser) - segments for browser, segments in zip(browsers, before, strict=True)] == [10] * 3
-
-
-class Lazy:
-    """A client with a small buffer that reads when it is told to."""
-
-    def __init__(self, site: Site) -> None:
-        self._site = site
-        self._socket = socket.socket()
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        self._socket.setblocking(False)
-        self._ahead = b""
-
-    async def watch(self, items: list[str]) -> Connection:
-        """Shake hands on `/live`, watch, and read no more."""
-        loop = asyncio.get_running_loop()
-        await loop.sock_connect(self._socket, (self._site.client.host, self._site.client.port))
-        head = "GET /live HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        head += f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {'A' * 22}==\r\n\r\n"
-        await loop.sock_sendall(self._socket, head.encode())
-        head_bytes, _, self._ahead = (await loop.sock_recv(self._socket, 200)).partition(b"\r\n\r\n")
-        assert b" 101 " in head_bytes
-        for item in items:
-            text = msgspec.json.encode({"type": "watch", "items": [item]})
-            header = (
-                bytes((0x81, 0xFE)) + len(text).to_bytes(2) if len(text) > 125 else bytes((0x81, 0x80 | len(text)))
-            )
-            await loop.sock_sendall(self._socket, header + bytes(4) + text)
-        hub = self._site.client.app[keys.DESK].hub
-        await until(lambda: all(item in hub._items and hub._items[item].state is not None for item in items))
-        (connection,) = self._site.client.app[keys.LIVE]._sessions
-        return connection
-
-    async def read_counts(self, last: int) -> list[int]:
-        """The count in each frame of counts, to this one."""
-        loop = asyncio.get_running_loop()
-        data, seen = self._ahead, list[int]()
-        while not seen or seen[-1] != last:
-            data += await asyncio.wait_for(loop.sock_recv(self._socket, 1 << 16), 5)
-            while len(data) >= 4:
-                size, start = (int.from_bytes(data[2:4]), 4) if data[1] == 126 else (data[1], 2)
-                if len(data) < start + size:
-                    break
-                message, data = msgspec.json.decode(data[start : start + size]), data[start + size :]
-                seen += {*message.get("counts", {}).values()}
-        return seen
-
-    def close(self) -> None:
-        self._socket.close()
 
 
 @pytest.fixture
