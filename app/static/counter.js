@@ -10,6 +10,8 @@ export const HOLD_MS = 5000;
 
 export class Counter {
   #voidUpTo = 0;
+  /** Own presses in the last count that were forgotten since: another node may have taken them back already. */
+  #disowned = 0;
 
   /** @param {number} gen @param {number} count */
   constructor(gen, count) {
@@ -29,7 +31,7 @@ export class Counter {
    * @param {number} now milliseconds of any steady clock
    */
   hold(committed, now) {
-    this.others = this.base(committed, now) - committed;
+    this.others = this.base(committed, now) - committed - this.#disowned;
     this.heldUntil = now + HOLD_MS;
     this.count = null;
   }
@@ -40,8 +42,17 @@ export class Counter {
    * @param {number} committed
    */
   hear(count, committed) {
+    if (this.count === null) this.#disowned = 0;
     this.count = count;
     if (this.others !== null && count - committed >= this.others) this.others = null;
+  }
+
+  /**
+   * The visitor is gone: what it pressed is in the last count, and no part of what a reconnect holds.
+   * @param {number} committed
+   */
+  disown(committed) {
+    if (this.count !== null) this.#disowned += committed;
   }
 
   /** @param {number} gen */
@@ -73,7 +84,7 @@ export class Counter {
    */
   base(committed, now) {
     const held = (this.others ?? 0) + committed;
-    if (this.count === null) return held;
+    if (this.count === null) return held + this.#disowned;
     return this.others === null || now >= this.heldUntil ? this.count : Math.max(this.count, held);
   }
 }

@@ -49,7 +49,9 @@ export class Tallies {
     this.#byKey.delete(`${item} ${tab}`);
   }
 
+  /** The visitor is gone, and whatever it pressed is not this page's any more. */
   clear() {
+    for (const [item, counter] of this.counters) counter.disown(this.committed(item));
     this.#byKey.clear();
   }
 

@@ -201,6 +201,29 @@ async def test_the_count_without_an_erased_visitors_presses_is_not_held_back(run
     assert await run(lines) == 5
 
 
+async def test_what_was_forgotten_with_another_tab_is_not_held_on_the_next_connection(run: Run) -> None:
+    lines = """
+        const page = await lab("once:a", { count: 4 });
+        page.visitor.open();
+        await page.hello("fresh");
+        await page.press(true);
+        await page.hear({ type: "pressed", id: 1, gen: 0, n: 1, count: 5 });
+        page.store.forget();
+        const isOnItsOwn = page.visitor.forget();
+        page.presser.forget();
+        const shown = [page.shown];
+        page.visitor.open();
+        await page.hello("fresh again");
+        shown.push(page.shown);
+        await page.hear({ type: "counts", counts: { "once:a": 4 } });
+        shown.push(page.shown);
+        await page.connect();
+        await page.hear({ type: "counts", counts: { "once:a": 3 } });
+        return [isOnItsOwn, ...shown, page.shown];
+    """
+    assert await run(lines) == [False, 5, 5, 4, 4]
+
+
 async def test_a_press_between_the_erasure_and_the_fresh_token_waits_for_it(run: Run) -> None:
     lines = """
         const page = await lab("once:a");
