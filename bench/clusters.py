@@ -62,9 +62,10 @@ def mesh(
     ports = [(free_port(), free_port()) for _ in cores]
     names = "abcdefgh"[: len(cores)]
     with contextlib.ExitStack() as stack:
-        nodes = []
+        nodes: list[ClusterNode] = []
         for name, own, core in zip(names, ports, cores, strict=True):
-            peers = [cluster_port for each in ports if each != own for cluster_port in each[1:]]
+            # Of two that dial each other, a link in use may have to make room for the one that came late.
+            peers = [cluster_port for _, cluster_port in ports[: len(nodes)]]
             nodes.append(stack.enter_context(cluster_node(folder / name, own, peers, core, settings)))
         for node in nodes:
             wait_until(lambda node=node: node.figures()["like_links"] == len(nodes) - 1, "all nodes to be linked")  # type: ignore[misc]

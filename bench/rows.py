@@ -182,9 +182,6 @@ ROWS: Final = (
     Row(
         "latency", "a press on one node, the number in a browser on another, 1,000 presses/s", "ms (p99)", 70,
         press_to_number, FAN, others=False, also={"p50_ms": 30},
-        why="of the median only: half a push interval is 25 ms, half of the time for which pushes between nodes "
-        "are joined is 5, and two commits, nginx and whoever measures take 2 to 3. To join for less would cost "
-        "bytes per press.",
     ),
     Row(
         "receive", "replication: random actors on 3,000,000 rows", "µs per tally at the receiver", 18,

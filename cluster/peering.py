@@ -33,7 +33,7 @@ from cluster.core.events import (
     Wanted,
 )
 from cluster.core.link import NONCE_LENGTH
-from cluster.core.replica import JOIN_S, Replica
+from cluster.core.replica import PUSH_JOIN_S, Replica
 from cluster.core.wire import Status
 from cluster.ledger import Ledger
 from cluster.links import Links
@@ -125,7 +125,7 @@ class Peering:
             head = self.replica.heads.get(own, 0)
             if all(peer.heads.get(own, 0) >= head for peer in self.replica.open_sessions().values()):
                 return
-            await asyncio.sleep(JOIN_S)
+            await asyncio.sleep(PUSH_JOIN_S)
 
     async def stop(self) -> None:
         """Close every link and the cluster port."""
@@ -204,7 +204,7 @@ class Peering:
             for event in events:
                 self._do(event)
         if self._flush_timer is None and self.replica.has_joined:
-            self._flush_timer = self._loop.call_later(JOIN_S, self._flush)
+            self._flush_timer = self._loop.call_later(PUSH_JOIN_S, self._flush)
 
     def _do(self, event: Event) -> None:
         if isinstance(event, Send | Asked | Differs | Compared | Wanted):

@@ -18,7 +18,6 @@ from cluster.core.rows import Row
 from cluster.core.sums import BUCKETS, DIGEST_LENGTH, ItemSums, shifted, sums_of
 from cluster.core.wire import Digest, MalformedError, Span
 
-FEATURE: Final = "digest"
 LOOKS_HOT: Final = 20
 HOT_A_LOOK: Final = 4
 LEAF_ROWS: Final = 1000

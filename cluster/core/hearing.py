@@ -7,12 +7,13 @@
 Used by `cluster.core.replica`, which owns the links.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from cluster.core.copies import Copies
 from cluster.core.events import Asked, Compared, Differs, Event, Fenced, Learned, Offered, Settled, Wanted
 from cluster.core.holdings import Holdings
-from cluster.core.offers import Adoption, Page, Range, Repair
+from cluster.core.offers import Adoption, Page, Repair
+from cluster.core.ranges import range_in
 from cluster.core.rows import Row, fault_of
 from cluster.core.sessions import Session
 from cluster.core.stamps import Stamps, Verdict
@@ -21,6 +22,7 @@ from cluster.core.wire import (
     Digest,
     End,
     Have,
+    LeanPush,
     Mend,
     Message,
     Peers,
@@ -52,7 +54,7 @@ class Hearing:
             return
         if isinstance(message, Have):
             self._have(session, message)
-        elif isinstance(message, Push):
+        elif isinstance(message, Push | LeanPush):
             self._push(link, session, message)
         elif isinstance(message, Pull):
             self._asked(link, session, message)
@@ -76,12 +78,13 @@ class Hearing:
             session.heads.update(message.heads)
             self._settle()
 
-    def _push(self, link: int, session: Session, message: Push) -> None:
+    def _push(self, link: int, session: Session, message: Push | LeanPush) -> None:
         if message.origin == self._origin:  # of a clone of ours, at best
             self._judged(session, message.to, message.stamp)
         else:
-            rows = self._unfenced(session, unpack(message.block))
-            self._tell(Offered(Range(message.origin, message.start, message.to, rows, link, message.stamp)))
+            offer = range_in(message, link)
+            self._unfenced(session, offer.rows)
+            self._tell(Offered(offer))
 
     def _settle(self) -> None:
         """Tell which answers have their copies by now (R9)."""
@@ -130,7 +133,7 @@ class Hearing:
 
     # -- R10
 
-    def _unfenced(self, session: Session, rows: list[Row]) -> list[Row]:
+    def _unfenced(self, session: Session, rows: Sequence[Row]) -> Sequence[Row]:
         own = (row for row in rows if row.origin == self._origin and fault_of(row) is None)
         highest = max((row.seq for row in own), default=0)
         if highest > self._own_head:

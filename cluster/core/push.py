@@ -5,9 +5,9 @@
    earlier seq may stand in the range only as the later row that replaced it.
 """
 
-from cluster.core.offers import Changes
+from cluster.core.offers import Changes, Range
 from cluster.core.rows import Key, Row
-from cluster.core.wire import PAGE_ROWS, Push, pack
+from cluster.core.wire import PAGE_ROWS
 
 
 class Unpushed:
@@ -23,6 +23,10 @@ class Unpushed:
     def __bool__(self) -> bool:
         return self._to > self._start
 
+    @property
+    def rows(self) -> int:
+        return len(self._rows)
+
     def has_room(self, changes: Changes) -> bool:
         """Whether these own rows still fit into one frame with what waits."""
         return not self._rows or len(self._rows) + len(changes.own) <= PAGE_ROWS
@@ -36,12 +40,8 @@ class Unpushed:
         if self._origin in changes.heads:
             self._to, self._stamp = changes.heads[self._origin], changes.stamps[self._origin]
 
-    def take(self) -> Push:
+    def take(self) -> Range:
         """The range of all that waits; nothing waits any more."""
-        push = Push(self._origin, self._start, self._to, pack(self._rows.values()), self._stamp)
-        self.leave_out()
-        return push
-
-    def leave_out(self) -> None:
-        """Nobody is there to be sent what waits."""
+        taken = Range(self._origin, self._start, self._to, list(self._rows.values()), stamp=self._stamp)
         self._start, self._rows = self._to, {}
+        return taken

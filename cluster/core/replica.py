@@ -8,7 +8,8 @@
 
 1. `holdings` change only in `committed`, so nothing is announced, and nothing confirmed, before its commit (R3).
 2. A pull's base is what was announced on that link before it, so the answerer's view and ours are the same.
-3. Pushes and announcements are joined for 10 ms; the first after a pause goes at once.
+3. Pushes are joined for 3 ms while few rows wait, and for 10 ms where many do; announcements always for 10 ms. The
+   first after a pause goes at once (docs/decisions/0020-pushes-wait-less.md).
 4. What the peers' messages mean is `cluster.core.hearing`'s business.
 
 The owner calls these from one thread, drains `events` after every call, and does what they say, in order.
@@ -18,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from cluster.core.behind import Behind
-from cluster.core.compare import FEATURE, Looks
+from cluster.core.compare import Looks
 from cluster.core.copies import Copies, Owed
 from cluster.core.events import Close, Event, Opened, Send
 from cluster.core.hearing import Hearing
@@ -26,11 +27,26 @@ from cluster.core.holdings import Holdings
 from cluster.core.link import Identity, Link, LinkError
 from cluster.core.offers import Changes
 from cluster.core.push import Unpushed
+from cluster.core.ranges import lean_push_of, push_of
 from cluster.core.sessions import OpenPull, Session, duplicate
 from cluster.core.stamps import Stamps
-from cluster.core.wire import Have, MalformedError, Message, Peers, Pull, Status, encode, parts
+from cluster.core.wire import (
+    DIGEST,
+    LEAN,
+    Have,
+    MalformedError,
+    Message,
+    Peers,
+    Pull,
+    Status,
+    encode,
+    parts,
+)
 
+# Both are waited for by whoever looks at a number; the second saves bytes where it has rows to join.
+PUSH_JOIN_S: Final = 0.003
 JOIN_S: Final = 0.010
+FEW_ROWS: Final = 32
 PULL_STALLED_S: Final = 30.0
 SHUN_S: Final = 60.0
 
@@ -52,7 +68,7 @@ class Replica:
         self._behind = Behind()
         self._shunned: dict[bytes, float] = {}  # ledgers of peers that sent bad rows, and until when (R13)
         self._unpushed = Unpushed(identity.origin, self.heads.get(identity.origin, 0))
-        self._joined_at = float("-inf")
+        self._pushed_at = self._announced_at = float("-inf")
 
     @property
     def heads(self) -> Mapping[bytes, int]:
@@ -205,7 +221,7 @@ class Replica:
         if any(session.pull is not None for session in sessions.values()):
             return
         for link, session in sessions.items():
-            if FEATURE in session.peer.features:
+            if DIGEST in session.peer.features:
                 self._send(link, self.holdings.buckets.tell())
 
     @property
@@ -229,23 +245,25 @@ class Replica:
     # -- what goes out
 
     def _flush_joined(self, now: float) -> None:
-        # An owner's timer of 10 ms may end a rounding error before them, and would then go round once more.
-        if now - self._joined_at < JOIN_S - 1e-6:
-            return
-        if self._unpushed:
+        if self._unpushed and _is_over(
+            PUSH_JOIN_S if self._unpushed.rows < FEW_ROWS else JOIN_S, self._pushed_at, now
+        ):
             self._send_push(now)
-        for link, session in self.open_sessions().items():
-            if session.unannounced:
-                self._joined_at = now
-                self._announce(link, session)
+        if _is_over(JOIN_S, self._announced_at, now):
+            for link, session in self.open_sessions().items():
+                if session.unannounced:
+                    self._announced_at = now
+                    self._announce(link, session)
 
     def _send_push(self, now: float) -> None:
-        self._joined_at = now
-        if sessions := self.open_sessions():
-            data = encode(self._unpushed.take())
-            self.events.extend(Send(link, data, may_drop=True) for link in sessions)
-        else:
-            self._unpushed.leave_out()
+        self._pushed_at = now
+        taken = self._unpushed.take()
+        forms: dict[bool, bytes] = {}
+        for link, session in self.open_sessions().items():
+            is_lean = LEAN in session.peer.features
+            if is_lean not in forms:
+                forms[is_lean] = encode(lean_push_of(taken) if is_lean else push_of(taken))
+            self.events.append(Send(link, forms[is_lean], may_drop=True))
 
     def _announce(self, link: int, session: Session) -> None:
         if session.unannounced:
@@ -263,3 +281,8 @@ class Replica:
         machine = self.sessions[link].link
         self.events.extend(Send(link, data) for data in machine.outbox)
         machine.outbox.clear()
+
+
+def _is_over(join_s: float, since: float, now: float) -> bool:
+    # An owner's timer may end a rounding error before, and would then go round once more.
+    return now - since >= join_s - 1e-6

@@ -5,7 +5,8 @@ The only module that knows the peers' wire format. `docs/protocol.md` lists the 
 1. A message begins with its number; further elements of later versions are ignored, for a message goes no further.
 2. A row is relayed, so nothing of it may be dropped: what later versions append to a row travels in its last
    element, `ext`, a byte string that holds the appended fields as MessagePack (R15).
-3. Items and origins of a block are named once and then by index: ten presses take 33 bytes each at most.
+3. Items and origins of a block are named once and then by index. A range of own rows goes in columns to whoever
+   understands it: ten presses of an item take 28 bytes each.
 4. What cannot be decoded raises `MalformedError`: the sender's fault, and the link closes (R13). So does a head or
    range out of bounds, which no ledger could store. A row out of bounds is the merge's business.
 """
@@ -22,8 +23,11 @@ from cluster.core.stamps import STAMP_LENGTH
 
 PROTOCOL_MIN: Final = 1
 PROTOCOL_MAX: Final = 1
-# digest: understands Digest, Compare and Mend (R11).
-FEATURES: Final[tuple[str, ...]] = ("digest",)
+# Understands Digest, Compare and Mend (R11).
+DIGEST: Final = "digest"
+# Understands LeanPush.
+LEAN: Final = "lean"
+FEATURES: Final[tuple[str, ...]] = (DIGEST, LEAN)
 MESSAGE_BYTES_MAX: Final = 1 << 20
 HANDSHAKE_BYTES_MAX: Final = 2048
 PAGE_ROWS: Final = 1000
@@ -100,6 +104,25 @@ class Push(msgspec.Struct, array_like=True, frozen=True, tag=4):
     stamp: Stamp = b""
 
 
+class LeanPush(msgspec.Struct, array_like=True, frozen=True, tag=14):
+    """The same in columns, each with one element a row, and without what is the same in all of them.
+
+    `places` are indices into `items`; `seqs` are counted from `start`; `exts` are of those rows that have one.
+    """
+
+    origin: Origin
+    start: Seq
+    to: Seq
+    stamp: Stamp
+    items: list[str]
+    places: list[int]
+    actors: list[bytes]
+    gens: list[int]
+    ns: list[int]
+    seqs: list[int]
+    exts: dict[int, bytes]
+
+
 class Pull(msgspec.Struct, array_like=True, frozen=True, tag=5):
     """Send me every row above the heads I announced on this link (R5)."""
 
@@ -170,7 +193,9 @@ class Mend(msgspec.Struct, array_like=True, frozen=True, tag=13):
     asked: list[Span]
 
 
-Message = Hello | Proof | Have | Push | Pull | Rows | End | Peers | Status | Alive | Digest | Compare | Mend
+Message = (
+    Hello | Proof | Have | Push | LeanPush | Pull | Rows | End | Peers | Status | Alive | Digest | Compare | Mend
+)
 
 _encoder: Final = msgspec.msgpack.Encoder()
 _decoder: Final[msgspec.msgpack.Decoder[Message]] = msgspec.msgpack.Decoder(Message)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from cluster.comparing import Steps, say_our_rows, say_what_we_have, say_where_we_differ
 from cluster.core.events import Asked, Close, Compared, Differs, Fenced, Offered, Opened, Send, Wanted
-from cluster.core.replica import JOIN_S
+from cluster.core.replica import PUSH_JOIN_S
 from cluster.core.rows import Row
 from cluster.core.wire import Message
 from cluster.ledger import Cursor
@@ -98,7 +98,7 @@ class SimLinks:
                     self._do(event)
         if replica.has_joined and not self._flush_wanted:
             self._flush_wanted = True
-            self._node.later(JOIN_S, self._flush)
+            self._node.later(PUSH_JOIN_S, self._flush)
 
     def _do(self, event: Any) -> None:
         """By the event's name, which nodes of another version have too."""

@@ -20,7 +20,7 @@ from cluster.core.offers import Changes, Offer
 from cluster.core.press import Press
 from cluster.core.replica import Replica
 from cluster.core.rows import Row
-from cluster.core.wire import End, Have, Message, Push, Rows, decode, encode, pack
+from cluster.core.wire import End, Have, LeanPush, Message, Rows, decode, encode, pack
 from tests.unit.tables import HOME, Table, actor
 
 KEY = b"one secret for the whole cluster"
@@ -165,8 +165,8 @@ def linked(one: Side, other: Side, link: int = 1) -> None:
     talk(one, other, link)
 
 
-def pushes(side: Side, link: int = 1) -> list[Push]:
-    return [message for message in side.said(link) if isinstance(message, Push)]
+def pushes(side: Side, link: int = 1) -> list[LeanPush]:
+    return [message for message in side.said(link) if isinstance(message, LeanPush)]
 
 
 def haves(side: Side, link: int = 1) -> list[Have]:

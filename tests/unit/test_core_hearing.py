@@ -7,9 +7,22 @@ from cluster.core.copies import Owed
 from cluster.core.events import Compared, Differs, Wanted
 from cluster.core.items import SEQ_MAX
 from cluster.core.offers import Adoption, Offer, Page, Range, Repair
+from cluster.core.ranges import lean_push_of
 from cluster.core.rows import Row
 from cluster.core.sums import BUCKETS
-from cluster.core.wire import Compare, Digest, End, Have, Mend, Message, Push, Rows, Span, Status, pack
+from cluster.core.wire import (
+    Compare,
+    Digest,
+    End,
+    Have,
+    Mend,
+    Message,
+    Push,
+    Rows,
+    Span,
+    Status,
+    pack,
+)
 from tests.unit.replicas import Side, linked, open_link, talk
 from tests.unit.tables import HOME, THERE, actor, row
 
@@ -48,6 +61,7 @@ def future(ann: Side, seq: int) -> list[tuple[str, Message]]:
         ("Have", Have({THERE: 4, ann.origin: seq})),
         ("End", End(number, {ann.origin: seq})),
         ("Push", Push(THERE, 0, 1, known)),
+        ("LeanPush", lean_push_of(Range(ann.origin, seq - 1, seq, [Row(HOME, actor(3), 0, 7, ann.origin, seq)]))),
         ("Rows", Rows(number, known)),
         ("Mend", Mend(known, [])),
     ]
@@ -210,6 +224,7 @@ def test_a_message_of_an_unknown_number_closes_the_link(ann: Side, ben: Side) ->
     ("message", "offer"),
     [
         (Push(THERE, 0, 1, pack([row(1)])), Range(THERE, 0, 1, [row(1)], source=1)),
+        (lean_push_of(Range(THERE, 4, 6, [row(1, 6)])), Range(THERE, 4, 6, [row(1, 6)], source=1)),
         (Rows(0, pack([row(1)])), Page([row(1)], source=1)),
         (Rows(0, pack([])), None),
         (End(0, {THERE: 4}), Adoption({}, {THERE: 4})),

@@ -4,8 +4,8 @@ from cluster.core.offers import Range
 from cluster.core.press import Erasure, Reset
 from cluster.core.rows import Row
 from cluster.core.stamps import STAMP_LENGTH, Stamps, stamp_after
-from cluster.core.wire import End, Have, Pull, Push, pack
-from tests.unit.replicas import Side, carry, cut, linked, open_link, talk
+from cluster.core.wire import End, Have, LeanPush, Pull, Push, pack
+from tests.unit.replicas import Side, carry, cut, linked, open_link, pushes, talk
 from tests.unit.tables import ELSEWHERE, HERE, HOME, POST, THERE, Table, actor, press, row, visitor
 
 ONE, TWO, OTHER = b"1 stamp.", b"2 stamp.", b"another."
@@ -90,7 +90,7 @@ def test_a_push_brings_its_stamp_and_the_confirmation_brings_it_back() -> None:
     ann, ben = Side("a"), Side("b")
     linked(ann, ben)
     ann.press(1)
-    (push,) = [each for each in ann.said() if isinstance(each, Push)]
+    (push,) = pushes(ann)
     assert push.stamp == stamp_of(ann)
     carry(ann, ben)
     assert ben.replica.holdings.stamps == {ann.origin: push.stamp}
@@ -256,7 +256,7 @@ def test_an_answer_that_takes_longer_than_its_stamp_is_remembered_is_believed_al
     for who in range(2, 9):
         ann.press(1, who=who)
     assert ann.replica.stamps.judge(1, stamp_of(ann)) == "too_old"
-    carry(ann, ben, drop=Push)
+    carry(ann, ben, drop=LeanPush)
     ben.tick(0.02)
     carry(ben, ann)
     assert ann.replica.copies.count(ann.origin, 1) == 1

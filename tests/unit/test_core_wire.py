@@ -1,5 +1,6 @@
 """The peers' wire format: everything comes back as it was sent, and whatever else is malformed."""
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -9,6 +10,8 @@ from hypothesis import strategies as st
 
 from cluster.comparing import SPANS_MAX
 from cluster.core.items import SEQ_MAX
+from cluster.core.offers import Range
+from cluster.core.ranges import lean_push_of, push_of, range_in
 from cluster.core.rows import Row
 from cluster.core.wire import (
     MESSAGE_BYTES_MAX,
@@ -20,6 +23,7 @@ from cluster.core.wire import (
     End,
     Have,
     Hello,
+    LeanPush,
     MalformedError,
     Mend,
     Message,
@@ -38,11 +42,13 @@ from cluster.core.wire import (
     pages,
     unpack,
 )
-from tests.unit.tables import ELSEWHERE, HERE, HOME, THERE, actor, row, rows_of_few_keys
+from tests.unit.tables import ELSEWHERE, HERE, HOME, POST, THERE, actor, row, rows_of_few_keys
 
 origins = st.binary(min_size=16, max_size=16)
 seqs = st.integers(0, SEQ_MAX)
 heads = st.dictionaries(origins, seqs, max_size=4)
+columns = st.lists(st.integers(-9, SEQ_MAX), max_size=3)
+exts = st.dictionaries(st.integers(0, 9), st.binary(max_size=9), max_size=2)
 blocks = st.lists(rows_of_few_keys(), max_size=5).map(pack)
 spans = st.builds(Span, rows=st.integers(0, SEQ_MAX))
 messages: st.SearchStrategy[Message] = st.one_of(
@@ -50,6 +56,18 @@ messages: st.SearchStrategy[Message] = st.one_of(
     st.builds(Proof),
     st.builds(Have, heads),
     st.builds(Push, origins, seqs, seqs, blocks),
+    st.builds(
+        LeanPush,
+        origins,
+        seqs,
+        seqs,
+        st.binary(max_size=8),
+        gens=columns,
+        ns=columns,
+        seqs=columns,
+        places=columns,
+        exts=exts,
+    ),
     st.builds(Pull),
     st.builds(Rows, st.integers(0, 9), blocks),
     st.builds(End, st.integers(0, 9), heads),
@@ -158,6 +176,46 @@ def test_no_head_and_no_range_is_of_an_illegal_origin(origin: bytes) -> None:
             decode(encode(message))
 
 
+def own_rows(*, start: int = 0, ext: bytes = b"") -> Range:
+    rows = [
+        Row(HOME, actor(1), 0, 3, HERE, start + 2),
+        Row(POST, b"", 4, 0, HERE, start + 3, ext),
+        Row(HOME, actor(2), 1, 1, HERE, start + 9),
+    ]
+    return Range(HERE, start, start + 9, rows, 7, b"8 bytes.")
+
+
+@pytest.mark.parametrize("as_message", [push_of, lean_push_of])
+@given(start=st.integers(0, SEQ_MAX - 9), ext=st.binary(max_size=40))
+def test_a_range_comes_back_as_it_was_pushed(
+    as_message: Callable[[Range], Push | LeanPush], start: int, ext: bytes
+) -> None:
+    pushed = own_rows(start=start, ext=ext)
+    message = decode(encode(as_message(pushed)))
+    assert isinstance(message, Push | LeanPush)
+    assert range_in(message, 7) == pushed
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"places": [0, 1]}, "length"),
+        ({"actors": [b""] * 4}, "length"),
+        ({"gens": []}, "length"),
+        ({"ns": [1]}, "length"),
+        ({"seqs": []}, "length"),
+        ({"places": [0, 1, 2]}, "item"),
+        ({"places": [0, -1, 1]}, "item"),
+        ({"items": []}, "item"),
+        ({"places": [0] * (PAGE_ROWS + 1)}, "rows in one push"),
+    ],
+)
+def test_columns_that_are_no_rows_are_malformed(change: dict[str, list[object]], problem: str) -> None:
+    push = msgspec.structs.replace(lean_push_of(own_rows()), **change)
+    with pytest.raises(MalformedError, match=problem):
+        range_in(push, 1)
+
+
 @pytest.mark.parametrize(("item", "origin"), [(1, 0), (0, 1), (-1, 0), (0, -1), (1 << 40, 0)])
 def test_a_row_that_names_what_its_block_has_not_is_malformed(item: int, origin: int) -> None:
     block = Block([HOME], [THERE], [WireRow(item, actor(1), 0, 1, origin, 1)])
@@ -187,11 +245,17 @@ def test_the_most_spans_of_one_message_fit_into_it() -> None:
     assert decode(encode(compare)) == compare
 
 
-@pytest.mark.parametrize(("rows", "bytes_each"), [(1, 89), (10, 33)])
-def test_a_push_takes_so_many_bytes_a_press_and_no_more(rows: int, bytes_each: int) -> None:
-    """The figures of docs/decisions/0004-the-peers-wire.md."""
-    block = pack(row(3, seq=number, who=number) for number in range(1, rows + 1))
-    assert len(encode(Push(HERE, 0, rows, block, b"8 bytes."))) <= rows * bytes_each
+@pytest.mark.parametrize(
+    ("as_message", "rows", "bytes_each"),
+    [(push_of, 1, 89), (push_of, 10, 33), (lean_push_of, 1, 78), (lean_push_of, 10, 28)],
+)
+def test_a_push_takes_so_many_bytes_a_press_and_no_more(
+    as_message: Callable[[Range], Push | LeanPush], rows: int, bytes_each: int
+) -> None:
+    """The figures of docs/decisions/0004-the-peers-wire.md and 0020-pushes-wait-less.md."""
+    own = [row(3, seq=number, who=number, origin=HERE) for number in range(1, rows + 1)]
+    data = encode(as_message(Range(HERE, 0, rows, own, stamp=b"8 bytes.")))
+    assert (rows - 1) * bytes_each < len(data) <= rows * bytes_each
 
 
 def test_pages_are_cut_at_a_thousand_rows() -> None:
