@@ -32,6 +32,8 @@ Tab = Annotated[str, msgspec.Meta(max_length=TAB_LENGTH_MAX)]
 
 _TEXT: Final = 0x81
 _PONG: Final = 0x8A
+# Of frames with less than 126 bytes, which most are.
+_SHORT_HEADERS: Final = {first: [bytes((first, length)) for length in range(126)] for first in (_TEXT, _PONG)}
 
 
 class MessageError(Exception):
@@ -219,7 +221,7 @@ def pong_frame(payload: bytes) -> bytes:
 def _header(first: int, length: int) -> bytes:
     """RFC 6455, section 5.2."""
     if length < 126:
-        return bytes((first, length))
+        return _SHORT_HEADERS[first][length]
     if length < 1 << 16:
         return bytes((first, 126)) + length.to_bytes(2, "big")
     return bytes((first, 127)) + length.to_bytes(8, "big")

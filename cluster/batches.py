@@ -134,6 +134,11 @@ class Batches:
         future.add_done_callback(self._finish)
 
     def _take(self) -> list[Entry]:
+        if self._rows == len(self._entries):
+            # Mostly wishes, each of one row.
+            count = min(self._rows, WISHES_MAX)
+            self._rows -= count
+            return [self._entries.popleft() for _ in range(count)]
         taken: list[Entry] = []
         rows = wishes = 0
         while self._entries and rows < ROWS_MAX and wishes < WISHES_MAX:

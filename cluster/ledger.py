@@ -28,6 +28,7 @@ from cluster.core.rows import Key, Row
 from cluster.core.sums import ItemSums, shifted
 from cluster.ledger_check import check_whole
 from cluster.ledger_file import REPLACE_IT, LedgerFile, open_file, unusable
+from cluster.ledger_lookup import Lookup
 from cluster.ledger_round import Round
 from cluster.ledger_table import COLUMNS, SpoiltError, Table
 from cluster.surface import Snapshot
@@ -89,6 +90,7 @@ class Ledger:
         """Read what a start needs, none of the tallies; returns the buckets of this moment."""
         table = self._table
         table.load()
+        self._lookup = Lookup(table)
         self.id = table.id
         self.heads, self.seqs, self.stamps = table.heads, table.seqs, table.stamps
         self.buckets = table.buckets()
@@ -112,7 +114,7 @@ class Ledger:
     ) -> Changes:
         """Merge these offers in one transaction; what it changed, after COMMIT. Raises LedgerError."""
         with self._translated(), self._transaction():
-            ids, rows, sums = self._table.held(keys_of(offers))
+            ids, rows, sums = self._lookup.held(keys_of(offers))
             held = Held(rows, sums, self.erased, self.stamps.get(origin, b""))
             changes = merge(held, offers, self.heads, origin=origin, allowances=allowances, live=live)
             self._table.write(changes, ids)
@@ -135,6 +137,7 @@ class Ledger:
 
     def _note(self, changes: Changes) -> None:
         self._table.note(changes)
+        self._lookup.note(changes)
         self.erased |= changes.erased
         for bucket, by in changes.buckets.items():
             self.buckets[bucket] = shifted(self.buckets[bucket], by)
@@ -170,7 +173,7 @@ class Ledger:
     def read(self, items: Sequence[str], keys: Sequence[Key]) -> Snapshot:
         """Item states and tallies as of the last commit; absent ones are zero."""
         with self._translated():
-            _, rows, sums = self._table.held([*((item, b"") for item in items), *keys])
+            _, rows, sums = self._lookup.held([*((item, b"") for item in items), *keys])
         states = {item: _state(sums.get(item)) for item in items}
         return Snapshot(states, {key: _tally(rows.get(key), sums.get(key[0])) for key in keys})
 

@@ -4,7 +4,6 @@
    it; it is never handed on.
 2. Nothing here begins or ends a transaction, and nothing is kept that a rollback would have to undo, but numbers of
    origins: `load` reads those anew.
-3. The sums of items that commits touched are kept as of the last commit (`note`), so a commit on them reads none.
 
 Used by `cluster.ledger` and what stands beside it, on the writer thread.
 """
@@ -18,7 +17,7 @@ from cluster.checksums import KEY_LENGTH, KEY_NAMES, UNSUITABLE, Checksums, hash
 from cluster.core.items import is_item
 from cluster.core.link import LEDGER_LENGTH
 from cluster.core.offers import Changes
-from cluster.core.rows import Key, Row, fault_of
+from cluster.core.rows import Row, fault_of
 from cluster.core.sums import BUCKETS, DIGEST_LENGTH, ItemSums, bucket_of, shifted
 
 # The index has a copy of every name; which of the two SQLite looks at is its own choice, if nobody says.
@@ -27,8 +26,6 @@ _NOT_FOUND: Final = """
         SELECT 1 FROM items AS found INDEXED BY sqlite_autoindex_items_1
         WHERE found.bucket = items.bucket AND found.item = items.item AND found.id = items.id
     )"""
-# Some 3 MB.
-KNOWN_MAX: Final = 10_000
 COLUMNS: Final = "t.gen, t.n, t.origin_id, t.seq, t.ext, t.checksum"
 
 
@@ -77,7 +74,6 @@ class Table:
             if head:
                 self.heads[origin] = head
         self._origin_ids = {origin: number for number, origin in self.origins.items()}
-        self._known: dict[str, tuple[int, ItemSums]] = {}
 
     def meta(self, key: str) -> Any:
         """A value of the meta table, None if there is none."""
@@ -254,7 +250,7 @@ class Table:
         """Delete the rows under these item numbers and actors."""
         self.db.executemany("DELETE FROM tallies WHERE item_id = ? AND actor = ?", keys)
 
-    # -- what a commit touches, and what it has left
+    # -- after a commit
 
     def note(self, changes: Changes) -> None:
         """The transaction of these changes is committed."""
@@ -264,35 +260,6 @@ class Table:
             self.seqs[row.origin] = max(row.seq, self.seqs.get(row.origin, 0))
         for origin in changes.heads:
             self.seqs.setdefault(origin, 0)
-        for item, sums in changes.items.items():
-            if (known := self._known.get(item)) is not None:
-                self._known[item] = known[0], sums
-
-    def held(self, keys: Iterable[Key]) -> tuple[dict[str, int], dict[Key, Row], dict[str, ItemSums]]:
-        """Numbers of items (0 for a new one), rows and sums under these keys; before anything is written."""
-        ids: dict[str, int] = {}
-        rows: dict[Key, Row] = {}
-        sums: dict[str, ItemSums] = {}
-        # In the order in which they stand: what is near is found near.
-        for key in sorted(keys):
-            item, actor = key
-            if item not in ids:
-                found = self._known.get(item) or self._learn(item)
-                ids[item] = found[0] if found else 0
-                if found:
-                    sums[item] = found[1]
-            row = self.row(ids[item], item, actor) if ids[item] else None
-            if row is not None:
-                rows[key] = row
-        return ids, rows, sums
-
-    def _learn(self, item: str) -> tuple[int, ItemSums] | None:
-        found = self.item(item)
-        if found is not None:
-            if len(self._known) >= KNOWN_MAX:
-                self._known.clear()
-            self._known[item] = found
-        return found
 
     def all_items(self) -> Iterator[tuple[int, str, Any]]:
         """Every item with its number and its columns, unchecked."""

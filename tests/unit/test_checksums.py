@@ -13,6 +13,7 @@ from cluster.core.rows import Row
 from cluster.core.sums import ItemSums
 from cluster.ledger import Ledger, LedgerError
 from cluster.ledger_file import FILE_NAME
+from cluster.ledger_lookup import Lookup
 from cluster.ledger_round import Round
 from cluster.ledger_table import SpoiltError, Table
 from tests.unit.ledgers import Open, in_memory, sql
@@ -136,7 +137,7 @@ def test_of_the_checksum_key_one_sound_copy_is_enough(ledger: Ledger, value: obj
         value = bytes(byte ^ (number == value) for number, byte in enumerate(kept))
     for name in KEY_NAMES:
         ledger._table.set_meta(name, value)
-        assert Table(ledger._db).held([(HOME, actor(1))])[1]
+        assert Lookup(Table(ledger._db)).held([(HOME, actor(1))])[1]
         ledger._table.set_meta(name, kept)
     for name in KEY_NAMES:
         ledger._table.set_meta(name, value)

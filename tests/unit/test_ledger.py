@@ -5,7 +5,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from cluster import ledger_table
+from cluster import ledger_lookup
 from cluster.core.offers import Adoption, Page, Range
 from cluster.core.press import Erasure, ItemState, Reset, Tally
 from cluster.core.rows import Row
@@ -76,7 +76,7 @@ def test_what_was_rolled_back_is_not_remembered(ledger: Ledger, monkeypatch: pyt
 def test_more_items_than_are_kept_in_mind_have_right_sums_too(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger_table, "KNOWN_MAX", 3)
+    monkeypatch.setattr(ledger_lookup, "KNOWN_MAX", 3)
     for n in range(1, 4):
         for number in range(10):
             ledger.commit([press(n, item=f"tap:{number}")], HERE, {})
