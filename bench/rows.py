@@ -12,10 +12,8 @@ from bench.latency import press_to_number
 from bench.load import Measured, run_load
 from bench.machine import distance_ns
 from bench.results import Result, Sample
-from bench.subjects import FAN, FLOOR, IDLE, JOINED, JOINED_ITEMS, NEW_PRESS, OURS, PRESS, Subject
+from bench.subjects import FAN, FLOOR, IDLE, JOINED, JOINED_ITEMS, NEW_PRESS, OURS, OWN_TICK, PRESS, Subject
 
-# As close to a tick for each count as the setting goes.
-OWN_TICK: Final = {"LIKE_PUSH_INTERVAL_MS": "1"}
 # What new actors press on.
 FULL_ROWS: Final = 3_000_000
 MANY_ROWS: Final = 10_000_000

@@ -25,6 +25,9 @@ JOINED_ITEMS: Final = 16
 # Rows of the ledger that new actors press on are of so many items.
 ITEMS: Final = 1000
 
+# As close to a tick for each count as the setting goes.
+OWN_TICK: Final = {"LIKE_PUSH_INTERVAL_MS": "1"}
+
 Start = Callable[[Path, Mapping[str, str]], AbstractContextManager[Server]]
 
 
