@@ -24,23 +24,35 @@ def _stack(folder: Path) -> Iterator[tuple[Server, ClusterNode]]:
         yield nginx, node
 
 
-def _measured(folder: Path, mode: str, *options: str, seconds: float, connections: int) -> Measured:
-    with _stack(folder) as (nginx, _):
-        return run_load(nginx, mode, *options, seconds=seconds, connections=connections, pids=nginx.child_pids())
+def _measured(
+    folder: Path, mode: str, *options: str, seconds: float, connections: int
+) -> tuple[Measured, Measured]:
+    """What nginx costs alone, and together with the node."""
+    with _stack(folder) as (nginx, node):
+        workers = nginx.child_pids()
+        alone, both = (
+            run_load(nginx, mode, *options, seconds=seconds, connections=connections, pids=pids)
+            for pids in (workers, [*workers, node.server.pid])
+        )
+        return alone, both
 
 
 def fan(subject: Subject, folder: Path, seconds: float) -> Sample:
-    measured = _measured(folder, "fan", *OURS.talk[FAN], seconds=seconds, connections=FAN_WATCHERS)
-    return Sample(measured["cpu_us"], measured.distance_ns, {"per_s": measured["per_s"]})
+    """With the default push interval: so many watchers of an item that changes all the time."""
+    alone, both = _measured(folder, "fan", *OURS.talk[FAN], seconds=seconds, connections=FAN_WATCHERS)
+    return Sample(alone["cpu_us"], alone.distance_ns, {"with_node_us": both["cpu_us"], "per_s": alone["per_s"]})
 
 
 def press(subject: Subject, folder: Path, seconds: float) -> Sample:
-    measured = _measured(folder, "press", *OURS.talk[PRESS], "-w", "16", seconds=seconds, connections=64)
-    return Sample(measured["cpu_us"], measured.distance_ns, {"per_s": measured["per_s"]})
+    alone, both = _measured(folder, "press", *OURS.talk[PRESS], "-w", "16", seconds=seconds, connections=64)
+    return Sample(alone["cpu_us"], alone.distance_ns, {"with_node_us": both["cpu_us"], "per_s": alone["per_s"]})
 
 
 def idle(subject: Subject, folder: Path, seconds: float) -> Sample:
     """The kernel's part is of both its sides: the browsers are of this machine too."""
-    measured = _measured(folder, "idle", *OURS.talk[IDLE], seconds=1.0, connections=IDLE_WATCHERS)
+    with _stack(folder) as (nginx, _):
+        measured = run_load(
+            nginx, "idle", *OURS.talk[IDLE], seconds=1.0, connections=IDLE_WATCHERS, pids=nginx.child_pids()
+        )
     more = {"kernel_bytes": measured["kernel_bytes_per_connection"], "connect_us": measured["connect_us"]}
     return Sample(measured["bytes_per_connection"], measured.distance_ns, more)
