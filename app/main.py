@@ -31,7 +31,7 @@ from cluster.surface import Engine
 
 # Forms and press bodies are far smaller.
 BODY_BYTES_MAX: Final = 8 * 1024
-_TEMPLATES: Final = Path(__file__).parent / "templates"
+TEMPLATES: Final = Path(__file__).parent / "templates"
 
 
 class Tools(msgspec.Struct, frozen=True):
@@ -51,7 +51,7 @@ def build_tools(settings: Settings) -> Tools:
 def build_app(settings: Settings, engine: Engine, tools: Tools) -> web.Application:
     clock = asyncio.get_running_loop().time
     outboxes = Outboxes(asyncio.get_running_loop())
-    hub = Hub(tools.metrics, clock, engine.set_watchers, outboxes.flush)
+    hub = Hub(tools.metrics, clock, engine.set_watchers, engine.viewers, outboxes.flush)
     engine.subscribe(hub.on_changed)
     desk = Desk(
         node=settings.cluster.name,
@@ -76,7 +76,7 @@ def build_app(settings: Settings, engine: Engine, tools: Tools) -> web.Applicati
     app.on_response_prepare.append(guards.add_headers)
     app.on_response_prepare.append(live.let_go)
     app.cleanup_ctx.append(_background)
-    aiohttp_jinja2.setup(app, loader=jinja2.FileSystemLoader(_TEMPLATES), auto_reload=False)
+    aiohttp_jinja2.setup(app, loader=jinja2.FileSystemLoader(TEMPLATES), auto_reload=False)
     return app
 
 

@@ -20,9 +20,13 @@ from cluster.surface import Answer, Press, Refusal
 
 
 def item_of(request: web.Request) -> str:
+    return item_in(request, after="items")
+
+
+def item_in(request: web.Request, *, after: str, suffix: str = "") -> str:
     """Read off the raw path: aiohttp's own decoding would treat an encoded slash or percent sign specially."""
     segments = request.rel_url.raw_path.split("/")
-    item = unquote(segments[segments.index("items") + 1], errors="replace")
+    item = unquote(segments[segments.index(after) + 1].removesuffix(suffix), errors="replace")
     check_item(item)
     return item
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from aiohttp import web
 
-from app import admin, api, backup, live, pages
+from app import admin, api, backup, badge, live, pages
 
 STATIC: Final = Path(__file__).parent / "static"
 
@@ -14,6 +14,7 @@ ROUTES: Final = (
     web.get("/", pages.home),
     web.get("/items/{item:[^/]+}", pages.item_page),
     web.post("/items/{item:[^/]+}/press", pages.press),
+    web.get("/badge/{item:[^/]+}.svg", badge.badge),
     web.get("/api/items", api.items),
     web.get("/api/items/{item:[^/]+}", api.item),
     web.post("/api/items/{item:[^/]+}/press", api.press),

@@ -11,7 +11,7 @@ import pytest
 import structlog
 from hypothesis import settings
 
-from app.main import build_app, build_tools
+from app.main import TEMPLATES, build_app, build_tools
 from tests.unit.fakes import FakeEngine
 from tests.unit.ledgers import ledger, reopen
 from tests.unit.sites import Site, make_settings
@@ -52,7 +52,8 @@ async def make_site(aiohttp_client: Any, tmp_path: Path) -> Callable[..., Awaita
         # The page's look is another test's subject: here it shows what it was given.
         shown = "{{ dict(item=item, kind=kind, count=count, gen=gen, mine_n=mine_n, liked=liked, node=node,"
         shown += " form=form, press_url=press_url, examples=examples, notice=notice) | tojson }}"
-        aiohttp_jinja2.setup(app, loader=jinja2.DictLoader({"page.html": shown}))
+        others = jinja2.FileSystemLoader(TEMPLATES)
+        aiohttp_jinja2.setup(app, loader=jinja2.ChoiceLoader([jinja2.DictLoader({"page.html": shown}), others]))
         return Site(await aiohttp_client(app), engine, tools)
 
     return make
