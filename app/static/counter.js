@@ -42,7 +42,7 @@ export class Counter {
    * @param {number} committed
    */
   hear(count, committed) {
-    if (this.count === null) this.#disowned = 0;
+    this.#disowned = 0;
     this.count = count;
     if (this.others !== null && count - committed >= this.others) this.others = null;
   }
