@@ -14,7 +14,7 @@ from app.desk import Desk, tally_in
 from app.problems import RefusedError
 from app.session import ITEMS_MAX
 from app.visitors import actor_of, new_visitor
-from cluster.surface import NodeStatus
+from cluster.surface import ItemState, NodeStatus
 
 
 async def item(request: web.Request) -> web.Response:
@@ -23,11 +23,15 @@ async def item(request: web.Request) -> web.Response:
     visitor = _visitor_of(request, desk)
     if visitor is None:
         state = (await asking.read(desk.engine, [name])).items[name]
-        return json_response({"item": name, "gen": state.gen, "count": state.count})
+        return json_response(_said_of(name, state, desk))
     actor = actor_of(name, visitor, request.query.get("tab", ""))
     snapshot = await asking.read(desk.engine, [name], [(name, actor)])
     state, mine = snapshot.items[name], tally_in(snapshot, name, actor)
-    return json_response({"item": name, "gen": state.gen, "count": state.count, "mine": mine})
+    return json_response({**_said_of(name, state, desk), "mine": mine})
+
+
+def _said_of(name: str, state: ItemState, desk: Desk) -> dict[str, Any]:
+    return {"item": name, "gen": state.gen, "count": state.count, "viewers": desk.engine.viewers.total(name)}
 
 
 async def items(request: web.Request) -> web.Response:

@@ -10,6 +10,31 @@ from app.outlet import Outlet, Write
 from cluster.surface import ItemState
 
 
+class News:
+    """Items of which somebody is to be told the newest count, and others of which, how many watch them."""
+
+    __slots__ = ("counts", "viewers")
+
+    def __init__(self, counts: Iterable[str] = (), viewers: Iterable[str] = ()) -> None:
+        self.counts = set(counts)
+        self.viewers = set(viewers)
+
+    def __bool__(self) -> bool:
+        return bool(self.counts or self.viewers)
+
+    def add(self, other: "News") -> None:
+        self.counts |= other.counts
+        self.viewers |= other.viewers
+
+    def discard(self, item: str) -> None:
+        self.counts.discard(item)
+        self.viewers.discard(item)
+
+    def of(self, items: frozenset[str]) -> "News":
+        """What of it is of these items."""
+        return News(self.counts & items, self.viewers & items)
+
+
 class Watcher:
     """One browser connection in the hub; the session that made it says which visitor it is.
 
@@ -25,7 +50,7 @@ class Watcher:
         self.on_erased = on_erased
         self.audience: Audience | None = None
         self.mine: dict[str, wire.MyTally] | None = None
-        self.missed: set[str] | None = None
+        self.missed: News | None = None
 
     @property
     def items(self) -> frozenset[str]:
@@ -57,13 +82,14 @@ class Audience:
 
 
 class Watched:
-    """One watched item. `state` is None until the engine has told it."""
+    """One watched item, and by how many. `state` is None until the engine has told it."""
 
-    __slots__ = ("audiences", "state")
+    __slots__ = ("audiences", "state", "watchers")
 
     def __init__(self) -> None:
         self.audiences: set[Audience] = set()
         self.state: ItemState | None = None
+        self.watchers = 0
 
 
 class Audiences:
@@ -78,23 +104,35 @@ class Audiences:
 
     def move(self, watcher: Watcher, items: frozenset[str]) -> None:
         """From the audience of what it has watched to that of these other items; of none to none."""
-        old = watcher.audience
+        old, before = watcher.audience, watcher.items
         # The new one first, or what both watch would be forgotten.
         watcher.audience = None
         if items:
             watcher.audience = self._by_items.get(items) or self._gather(items)
             watcher.audience.place(watcher)
+        for item in items - before:
+            self.items[item].watchers += 1
+        for item in before - items:
+            self.items[item].watchers -= 1
         if old is not None:
             old.leave(watcher)
             if not old.quick and not old.slow:
                 self._dissolve(old)
 
-    def who_gets(self, changed: Iterable[str]) -> dict[Audience, list[str]]:
-        """Which of these items each audience is to be told of."""
-        found: dict[Audience, list[str]] = {}
-        for item in self.told(changed):
+    def watchers(self, item: str) -> int:
+        """How many watch this item."""
+        watched = self.items.get(item)
+        return watched.watchers if watched is not None else 0
+
+    def who_gets(self, news: News) -> dict[Audience, News]:
+        """What of it each audience is to be told."""
+        found: dict[Audience, News] = {}
+        for item in news.counts & self.items.keys():
             for audience in self.items[item].audiences:
-                found.setdefault(audience, []).append(item)
+                found.setdefault(audience, News()).counts.add(item)
+        for item in news.viewers & self.items.keys():
+            for audience in self.items[item].audiences:
+                found.setdefault(audience, News()).viewers.add(item)
         return found
 
     def told(self, items: Iterable[str]) -> list[str]:

@@ -212,6 +212,8 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> None:
         """The transport closes itself, `connection_lost` follows; what it does not take any more is lost."""
         self._stop()
+        # It would wait for what is not read to be read.
+        self._loop.call_later(LINGER_S, self._transport.abort)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._socket.detach()

@@ -8,7 +8,7 @@ Commits only mark items as changed; a push sends the newest numbers, at most onc
    to those for whom nothing waits to be written, and behind what was said to them in this turn of the loop.
 3. Only the newest count is ever sent: there is no queue of older ones. A watcher for whom something waits is slow:
    it is skipped, what it missed is remembered by name, and it gets the newest numbers once all of it has left. One
-   that takes nothing for `SLOW_S` is closed with 4002.
+   that takes nothing for `SLOW_S` is closed with 4002. The same holds of how many watch.
 4. Once and clap tallies go to every watching tab of their visitor. When an item's gen rises, all its watchers
    are told that their tally is 0 in the new one.
 5. Tabs of a visitor that was erased are told before anything else of that commit.
@@ -22,20 +22,20 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from app import wire
-from app.audience import Audience, Audiences, Watched, Watcher
+from app.audience import Audience, Audiences, News, Watched, Watcher
 from app.metrics import Metrics
 from app.outlet import Write
 from app.visitors import visitor_of
+from app.writes import Writes
 from cluster.core.items import belongs_to_visitor, erasure_key
-from cluster.surface import Changed, ItemState, Tallied, Tally
+from cluster.surface import Changed, ItemState, Tallied, Tally, Viewing
 
 SLOW_S: Final = 5.0
-# Some 2 ms of writing: then others get their turn.
-WRITES_PER_TURN: Final = 1000
 
 
 class Hub:
-    """`clock` is monotonic, in seconds; `on_watchers` is told how many watch after every change of it.
+    """`clock` is monotonic, in seconds; `on_watchers` is told how many watch after every change of it, `viewers`
+    how many of them each item.
 
     `flush` lets all that was said to watchers in this turn of the loop leave.
     """
@@ -45,23 +45,25 @@ class Hub:
         metrics: Metrics,
         clock: Callable[[], float],
         on_watchers: Callable[[int], None],
+        viewers: Viewing,
         flush: Callable[[], None],
     ) -> None:
         self._metrics = metrics
         self._clock = clock
         self._on_watchers = on_watchers
-        self._flush = flush
+        self._viewers = viewers
+        self._writes = Writes(flush)
         self._audiences = Audiences()
         self._visitors: dict[bytes, set[Watcher]] = {}
         self._watchers = 0
-        self._changed: set[str] = set()
-        # What the push that is under way tells of.
-        self._pushed: set[str] = set()
+        # What the next push tells, and what the one that is under way does.
+        self._news = News()
+        self._pushed = News()
         self._owed: set[Watcher] = set()
         # Since when each has taken nothing, and how many bytes wait for it.
         self._slow: dict[Watcher, tuple[float, int]] = {}
         self._wake = asyncio.Event()
-        self._room = WRITES_PER_TURN
+        viewers.subscribe(self.on_viewers)
 
     def add(self, watcher: Watcher) -> None:
         self._visitors.setdefault(watcher.visitor, set()).add(watcher)
@@ -114,8 +116,12 @@ class Hub:
                 # One that a reset of the same commit has ended is no news any more.
                 if belongs_to_visitor(item) and tally.gen >= changed.items[item].gen:
                     self._note_tally(item, visitor_of(actor), tally)
-        if self._changed or self._owed:
+        if self._news.counts or self._owed:
             self._wake.set()
+
+    def on_viewers(self, totals: Mapping[str, int]) -> None:
+        self._news.viewers.update(totals)
+        self._wake.set()
 
     # -- pushes
 
@@ -135,19 +141,26 @@ class Hub:
 
     async def push(self) -> None:
         """One tick: everything that changed since the last one."""
-        self._pushed, self._changed = self._changed, set()
-        self._room = WRITES_PER_TURN
+        news, self._news = self._news, News()
+        self._pushed = News(self._audiences.told(news.counts), news.viewers)
+        self._writes.begin()
         who_gets = self._audiences.who_gets(self._pushed)
         told = self._tell_owed(who_gets)
-        for audience, items in who_gets.items():
-            await self._write(audience, items, told)
-        self._pushed = set()
+        for audience, its_news in who_gets.items():
+            self._metrics.pushes.inc(len(audience.quick))
+            await self._writes.to(audience, its_news, self._frames_of, told)
+        self._pushed = News()
 
-    def _frame_of(self, items: Iterable[str]) -> bytes:
-        """Their newest counts; somebody watches each."""
-        return wire.frame(wire.Counts(self._audiences.counts(items)))
+    def _frames_of(self, news: News) -> bytes:
+        """Its newest numbers; somebody watches each of its items."""
+        counts = wire.frame(wire.Counts(self._audiences.counts(news.counts))) if news.counts else b""
+        return counts + (self.viewers_frame(news.viewers) if news.viewers else b"")
 
-    def _tell_owed(self, who_gets: Mapping[Audience, list[str]]) -> set[Write]:
+    def viewers_frame(self, items: Iterable[str]) -> bytes:
+        """How many watch these, here and on other nodes."""
+        return wire.frame(wire.Viewers({item: self._viewers.total(item) for item in items}))
+
+    def _tell_owed(self, who_gets: Mapping[Audience, News]) -> set[Write]:
         """Own tallies go first, and leave with the counts behind them. Whom these were told."""
         told: set[Write] = set()
         frames: dict[Audience, bytes] = {}
@@ -158,7 +171,7 @@ class Hub:
             audience = watcher.audience
             if audience is not None and audience in who_gets:
                 if audience not in frames:
-                    frames[audience] = self._frame_of(who_gets[audience])
+                    frames[audience] = self._frames_of(who_gets[audience])
                 watcher.outlet.send(frames[audience])
                 told.add(watcher.outlet.write)
         return told
@@ -171,38 +184,11 @@ class Hub:
             watcher.outlet.send(wire.frame(wire.Mine(mine)))
         return bool(mine)
 
-    async def _write(self, audience: Audience, items: list[str], told: set[Write]) -> None:
-        """To all who take what they get; with a pause for others where they are many."""
-        self._flush()
-        self._miss(audience, items)
-        left = [write for write in audience.quick if write not in told] if told else list(audience.quick)
-        self._metrics.pushes.inc(len(audience.quick))
-        while left:
-            turn, left = left[: self._room], left[self._room :]
-            self._write_now(audience, turn, self._frame_of(items))
-            self._room -= len(turn)
-            if self._room == 0:
-                self._room = WRITES_PER_TURN
-                await asyncio.sleep(0)
-                self._flush()
-                self._miss(audience, items)
-                left = [write for write in left if write in audience.quick]
-
-    def _write_now(self, audience: Audience, writes: Iterable[Write], frame: bytes) -> None:
-        size = len(frame)
-        for write in writes:
-            try:
-                sent = write(frame)
-            except OSError:
-                sent = 0  # Full, or broken: its transport meets the same, and knows what to do.
-            if sent != size:
-                audience.quick[write].outlet.keep(frame[sent:])
-
     # -- slow watchers
 
     def fell_behind(self, watcher: Watcher) -> None:
         """Something waits to be written to it: nothing more is until that has left."""
-        watcher.missed = set()
+        watcher.missed = News()
         self._slow[watcher] = (self._clock(), watcher.outlet.untaken_bytes())
         self._metrics.slow_watchers.labels("skipped").inc()
         if watcher.audience is not None:
@@ -211,13 +197,13 @@ class Hub:
 
     def caught_up(self, watcher: Watcher) -> None:
         """All of it has left: it gets one write with the truth."""
-        missed, watcher.missed = watcher.missed or set(), None
+        missed, watcher.missed = watcher.missed or News(), None
         self._slow.pop(watcher, None)
         if watcher.audience is not None:
             watcher.audience.place(watcher)
         self._tell_mine(watcher)
         if missed:
-            watcher.outlet.send(self._frame_of(missed))
+            watcher.outlet.send(self._frames_of(missed))
 
     def look_after_slow(self) -> None:
         """Close those that take nothing. What waits for one grows while it is answered: that it shrinks counts."""
@@ -229,11 +215,6 @@ class Hub:
                 self._metrics.slow_watchers.labels("closed").inc()
                 watcher.outlet.close(wire.CLOSE_TOO_SLOW)
 
-    def _miss(self, audience: Audience, items: Iterable[str]) -> None:
-        for watcher in audience.slow:
-            assert watcher.missed is not None, "a slow watcher misses what it is not sent"
-            watcher.missed.update(items)
-
     # -- who is who
 
     def _move(self, watcher: Watcher, items: frozenset[str]) -> None:
@@ -242,12 +223,14 @@ class Hub:
         if items == before:
             return
         self._audiences.move(watcher, items)
-        if missed := self._audiences.told(self._pushed & before & items):
+        for item in items ^ before:
+            self._viewers.set_own(item, self._audiences.watchers(item))
+        if missed := self._pushed.of(before & items):
             # The push that is under way may not have come to it yet, and passes it over now.
             if watcher.missed is None:
-                watcher.outlet.send(self._frame_of(missed))
+                watcher.outlet.send(self._frames_of(missed))
             else:
-                watcher.missed.update(missed)
+                watcher.missed.add(missed)
 
     def _tell_erased(self, erased: frozenset[bytes]) -> None:
         """The hub knows visitors by id, an erasure says a hash: so every one here is hashed, 10 ms for 10,000."""
@@ -258,7 +241,7 @@ class Hub:
     def _note_state(self, item: str, watched: Watched, state: ItemState) -> None:
         known, watched.state = watched.state, state
         if state != known:
-            self._changed.add(item)
+            self._news.counts.add(item)
         if known is not None and state.gen > known.gen:
             for audience in watched.audiences:
                 for watcher in (*audience.quick.values(), *audience.slow):

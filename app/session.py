@@ -153,6 +153,7 @@ class Session:
             counts = {item: snapshot.items[item].count for item in watched}
             self._outlet.send(wire.frame(wire.Counts(counts)))
             self._deliver_mine(watched, snapshot)
+            self._outlet.send(self._desk.hub.viewers_frame(watched))
 
     def _deliver_mine(self, items: Iterable[str], snapshot: Snapshot) -> None:
         """What was read for somebody else, whom this session was when it asked, is left out."""

@@ -97,6 +97,12 @@ class Counts(msgspec.Struct, frozen=True, tag="counts"):
     counts: dict[str, int]
 
 
+class Viewers(msgspec.Struct, frozen=True, tag="viewers"):
+    """How many browsers watch, in the whole cluster."""
+
+    viewers: dict[str, int]
+
+
 class MyTally(msgspec.Struct, frozen=True):
     gen: int
     n: int
@@ -160,7 +166,7 @@ class _Numbered(msgspec.Struct, frozen=True):
 
 
 ClientMessage = Hello | Watch | Unwatch | PressWish | Ping
-NodeMessage = NodeHello | Counts | Mine | Pressed | Error | Leaving | Pong
+NodeMessage = NodeHello | Counts | Viewers | Mine | Pressed | Error | Leaving | Pong
 
 _client_messages: Final[msgspec.json.Decoder[ClientMessage]] = msgspec.json.Decoder(ClientMessage)
 _press_bodies: Final = msgspec.json.Decoder(PressBody)

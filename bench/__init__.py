@@ -10,10 +10,16 @@
 
     __main__    what is asked for, and in which order it is done
     rows        what is measured, with its goal: each row of the table in docs/performance.md
+    growth      the same with more and more watchers, items, tallies and nodes
+    latency, replication, stack    how rows with several nodes, and with nginx, are measured
     subjects    who is measured: our node, the floor, the peers, and how the load talks to each
     servers     one process under measurement
+    clusters    nodes that are linked, and nginx before them
+    compiled, installed    the programs in C, and the peers, made and fetched when they are asked for
+    machine     cores, and how far apart they are
     load        the generator (native/load.c) as a function
     ledgers     ledgers that are full already
     results     runs as JSON, and what became of a figure since the last one
     report      docs/performance.md and its plots
+    soak        `make soak`: an hour at half load
 """

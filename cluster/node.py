@@ -29,6 +29,7 @@ from cluster.core.offers import Changes
 from cluster.core.press import Erasure, ItemState, Press, Reset, Wish
 from cluster.core.replica import Replica
 from cluster.core.rows import ORIGIN_LENGTH
+from cluster.core.viewers import Viewers
 from cluster.ledger import Ledger, LedgerFullError, open_ledger
 from cluster.peering import Peering
 from cluster.rounds import go_rounds
@@ -74,6 +75,7 @@ class Node:
         self._ledger: Ledger
         self._answers: Answers
         self._subscribers: list[Callable[[Changed], None]] = []
+        self.viewers = Viewers()
         self._answered_at = self._loop.time()
         self._watchers = 0
         self._is_leaving = False
@@ -119,7 +121,8 @@ class Node:
         heads, seqs = self._ledger.heads, self._ledger.seqs
         floor = {origin: max(heads.get(origin, 0), seqs.get(origin, 0)) for origin in heads | seqs}
         holdings = Holdings(heads, stamps=self._ledger.stamps, floor=floor, buckets=buckets)
-        replica = Replica(identity, settings.keys, holdings, copies=self._answers.copies)
+        copies = self._answers.copies
+        replica = Replica(identity, settings.keys, holdings, copies=copies, viewers=self.viewers)
         self._peering.begin(replica, self._ledger)
         self._batches.open(self._ledger, identity.origin, replica.live_origins)
         log.info("origin.begun", node=settings.name, origin=identity.origin.hex(), ledger=self._ledger.id.hex())

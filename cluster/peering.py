@@ -17,6 +17,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 
+from cluster.alarm import Alarm
 from cluster.batches import Batches, entry_of
 from cluster.core.copies import Owed
 from cluster.core.events import (
@@ -33,7 +34,8 @@ from cluster.core.events import (
     Wanted,
 )
 from cluster.core.link import NONCE_LENGTH
-from cluster.core.replica import PUSH_JOIN_S, Replica
+from cluster.core.push import JOIN_S
+from cluster.core.replica import Replica
 from cluster.core.wire import Status
 from cluster.ledger import Ledger
 from cluster.links import Links
@@ -51,6 +53,7 @@ LOOK_MIN_S: Final = 1.0
 LOOK_MAX_S: Final = 2.0
 TELL_PEERS_S: Final = 30.0
 DIGEST_S: Final = 30.0
+VIEWERS_S: Final = 1.0
 SERVE_PEERS_S: Final = 3.0
 SAY_AGAIN_S: Final = 60.0
 NEEDS_A_PERSON: Final = frozenset({"wrong_secret", "version", "bad_rows"})
@@ -85,7 +88,7 @@ class Peering:
         self._has_met = False
         self._dialled: dict[int, bytes] = {}
         self._said: dict[str, float] = {}
-        self._flush_timer: asyncio.TimerHandle | None = None
+        self._flushing = Alarm(self._flush)
 
     # -- begin and end
 
@@ -105,7 +108,9 @@ class Peering:
             self._beat(),
             self._every(lambda: self._random.uniform(LOOK_MIN_S, LOOK_MAX_S), self._look),
             self._every(lambda: TELL_PEERS_S, lambda: self.replica.tell_peers(self._roster.addresses())),
-            self._every(lambda: DIGEST_S, self._tell_digest),
+            # Not the bound methods: a later run has another replica.
+            self._every(lambda: DIGEST_S, lambda: self.replica.tell_digest()),  # noqa: PLW0108
+            self._every(lambda: VIEWERS_S, lambda: self.replica.tell_viewers()),  # noqa: PLW0108
         ):
             self._tasks.spawn(work)
 
@@ -125,13 +130,12 @@ class Peering:
             head = self.replica.heads.get(own, 0)
             if all(peer.heads.get(own, 0) >= head for peer in self.replica.open_sessions().values()):
                 return
-            await asyncio.sleep(PUSH_JOIN_S)
+            await asyncio.sleep(JOIN_S)
 
     async def stop(self) -> None:
         """Close every link and the cluster port."""
         await self.links.stop()
-        if self._flush_timer is not None:
-            self._flush_timer.cancel()
+        self._flushing.stop()
 
     # -- what the node asks
 
@@ -203,8 +207,7 @@ class Peering:
             self.replica.events = []
             for event in events:
                 self._do(event)
-        if self._flush_timer is None and self.replica.has_joined:
-            self._flush_timer = self._loop.call_later(PUSH_JOIN_S, self._flush)
+        self._flushing.set(self.replica.due_in_s(self._loop.time()))
 
     def _do(self, event: Event) -> None:
         if isinstance(event, Send | Asked | Differs | Compared | Wanted):
@@ -268,7 +271,6 @@ class Peering:
     # -- time
 
     def _flush(self) -> None:
-        self._flush_timer = None
         try:
             self.tick()
         except Exception as error:
@@ -294,6 +296,3 @@ class Peering:
 
     def _look(self) -> None:
         self.replica.look(self._loop.time(), self._random.random())
-
-    def _tell_digest(self) -> None:
-        self.replica.tell_digest()

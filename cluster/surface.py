@@ -34,6 +34,7 @@ __all__ = [
     "Snapshot",
     "StartError",
     "Tally",
+    "Viewing",
 ]
 
 Refusal = Literal["rate_limited", "reset", "behind", "read_only", "erased"]
@@ -124,8 +125,25 @@ class Budget(Protocol):
         """The visitor's presses that a commit has just taken."""
 
 
+class Viewing(Protocol):
+    """How many browsers watch each item in the whole cluster: exact to a second while all links are up."""
+
+    def set_own(self, item: str, viewers: int) -> None:
+        """So many watch this item here; to be said after each change of it."""
+
+    def total(self, item: str) -> int:
+        """In the whole cluster."""
+
+    def subscribe(self, on_viewers: Callable[[dict[str, int]], None]) -> None:
+        """Call this at most once a second with the items of which the total may have changed, and what it is."""
+
+
 class Engine(Protocol):
     """A replicated, durable table of tallies."""
+
+    @property
+    def viewers(self) -> Viewing:
+        """Who watches, here and elsewhere."""
 
     async def start(self) -> None:
         """Open the ledger, bind the cluster port and begin to link. Raises `StartError` with what to do."""

@@ -17,6 +17,7 @@ from cluster.core.ranges import range_in
 from cluster.core.rows import Row, fault_of
 from cluster.core.sessions import Session
 from cluster.core.stamps import Stamps, Verdict
+from cluster.core.viewers import Viewers
 from cluster.core.wire import (
     Compare,
     Digest,
@@ -30,6 +31,7 @@ from cluster.core.wire import (
     Push,
     Rows,
     Status,
+    Watching,
     above,
     parts,
     unpack,
@@ -40,11 +42,17 @@ class Hearing:
     """Takes messages for one origin. `tell` is called with each event that follows."""
 
     def __init__(
-        self, origin: bytes, holdings: Holdings, stamps: Stamps, copies: Copies, tell: Callable[[Event], None]
+        self,
+        origin: bytes,
+        holdings: Holdings,
+        stamps: Stamps,
+        copies: Copies,
+        viewers: Viewers,
+        tell: Callable[[Event], None],
     ) -> None:
         self._origin = origin
         self._holdings, self._stamps = holdings, stamps
-        self._copies = copies
+        self._copies, self._viewers = copies, viewers
         self._tell = tell
         self._has_ended = False
 
@@ -66,6 +74,8 @@ class Hearing:
             self._tell(Learned(tuple(message.addresses)))
         elif isinstance(message, Status):
             session.status = message
+        elif isinstance(message, Watching):
+            self._viewers.hear(link, message.viewers)
         else:
             self._compare(link, session, message)
 

@@ -1,8 +1,25 @@
 """A range of one origin's rows (R4) as a push, and back: in columns for whoever understands them, else a block."""
 
+from collections.abc import Collection
+
 from cluster.core.offers import Range
 from cluster.core.rows import Row
-from cluster.core.wire import PAGE_ROWS, LeanPush, MalformedError, Push, pack, unpack
+from cluster.core.wire import LEAN, PAGE_ROWS, LeanPush, MalformedError, Push, encode, pack, unpack
+
+
+class Pushed:
+    """A range of own rows as its peers get it: in each form encoded once, if anybody gets that."""
+
+    def __init__(self, own: Range) -> None:
+        self._own = own
+        self._forms: dict[bool, bytes] = {}
+
+    def to(self, features: Collection[str]) -> bytes:
+        """For a peer with these features."""
+        is_lean = LEAN in features
+        if is_lean not in self._forms:
+            self._forms[is_lean] = encode(lean_push_of(self._own) if is_lean else push_of(self._own))
+        return self._forms[is_lean]
 
 
 def push_of(rows: Range) -> Push:

@@ -26,27 +26,26 @@ from cluster.core.hearing import Hearing
 from cluster.core.holdings import Holdings
 from cluster.core.link import Identity, Link, LinkError
 from cluster.core.offers import Changes
-from cluster.core.push import Unpushed
-from cluster.core.ranges import lean_push_of, push_of
+from cluster.core.push import JOIN_S, Unpushed
+from cluster.core.ranges import Pushed
 from cluster.core.sessions import OpenPull, Session, duplicate
 from cluster.core.stamps import Stamps
+from cluster.core.viewers import Viewers
 from cluster.core.wire import (
     DIGEST,
-    LEAN,
+    VIEWED_MAX,
+    VIEWERS,
     Have,
     MalformedError,
     Message,
     Peers,
     Pull,
     Status,
+    Watching,
     encode,
     parts,
 )
 
-# Both are waited for by whoever looks at a number; the second saves bytes where it has rows to join.
-PUSH_JOIN_S: Final = 0.003
-JOIN_S: Final = 0.010
-FEW_ROWS: Final = 32
 PULL_STALLED_S: Final = 30.0
 SHUN_S: Final = 60.0
 
@@ -54,21 +53,23 @@ SHUN_S: Final = 60.0
 class Replica:
     """All links of one origin of a node. `holdings` are what the ledger held at its start."""
 
-    def __init__(self, identity: Identity, keys: Sequence[bytes], holdings: Holdings, *, copies: Copies) -> None:
+    def __init__(
+        self, identity: Identity, keys: Sequence[bytes], holdings: Holdings, *, copies: Copies, viewers: Viewers
+    ) -> None:
         self.identity = identity
         self.holdings = holdings
-        self.copies = copies
+        self.copies, self.viewers = copies, viewers
         self.events: list[Event] = []
         self.sessions: dict[int, Session] = {}
         self.status = Status("starting", 0)
         self._keys = keys
         self.stamps = Stamps(holdings.heads.get(identity.origin, 0))
-        self._hearing = Hearing(identity.origin, holdings, self.stamps, copies, self._tell)
+        self._hearing = Hearing(identity.origin, holdings, self.stamps, copies, self.viewers, self._tell)
         self._last_pull = 0
         self._behind = Behind()
         self._shunned: dict[bytes, float] = {}  # ledgers of peers that sent bad rows, and until when (R13)
         self._unpushed = Unpushed(identity.origin, self.heads.get(identity.origin, 0))
-        self._pushed_at = self._announced_at = float("-inf")
+        self._announced_at = float("-inf")
 
     @property
     def heads(self) -> Mapping[bytes, int]:
@@ -91,6 +92,7 @@ class Replica:
         """A connection ended: its pull, its confirmations and its heads end with it."""
         self.sessions.pop(link, None)
         self.copies.close_link(link)
+        self.viewers.close_link(link)
 
     def open_sessions(self) -> dict[int, Session]:
         """The links whose peers have proven the secret."""
@@ -132,7 +134,9 @@ class Replica:
             return
         self.copies.open_link(link, session.peer.ledger, session.heads)
         session.unannounced.update(self.heads)
+        self.viewers.open_link(link, session.peer.ledger)
         self._send(link, self.status)
+        self._send_viewers(link, session, self.viewers.own)
         self.pull(link, now)
 
     def _close(self, link: int, error: LinkError) -> None:
@@ -186,10 +190,12 @@ class Replica:
 
     # -- time
 
-    @property
-    def has_joined(self) -> bool:
-        """Whether something is held back to be joined, so that `tick` is wanted soon."""
-        return bool(self._unpushed) or any(s.unannounced for s in self.open_sessions().values())
+    def due_in_s(self, now: float) -> float | None:
+        """In how many seconds `tick` is wanted, because something is held back to be joined; None: nothing is."""
+        due_at = [self._unpushed.due_at] if self._unpushed else []
+        if any(session.unannounced for session in self.open_sessions().values()):
+            due_at.append(self._announced_at + JOIN_S)
+        return max(min(due_at) - now, 0.0) if due_at else None
 
     def tick(self, now: float) -> None:
         """Send what was held back long enough, ping, and give up links that are silent or stalled."""
@@ -236,6 +242,13 @@ class Replica:
             for link in self.open_sessions():
                 self._send(link, status)
 
+    def tell_viewers(self) -> None:
+        """Tell every peer that understands it, and who subscribed here, how many browsers watch; every second."""
+        if untold := self.viewers.take_untold():
+            for link, session in self.open_sessions().items():
+                self._send_viewers(link, session, untold)
+        self.viewers.publish()
+
     def tell_peers(self, addresses: Iterable[str]) -> None:
         """Tell every peer of these cluster addresses."""
         message = Peers(list(addresses))
@@ -245,25 +258,25 @@ class Replica:
     # -- what goes out
 
     def _flush_joined(self, now: float) -> None:
-        if self._unpushed and _is_over(
-            PUSH_JOIN_S if self._unpushed.rows < FEW_ROWS else JOIN_S, self._pushed_at, now
-        ):
+        # An owner's timer may end a rounding error before, and would then go round once more.
+        by_now = now + 1e-6
+        if self._unpushed and by_now >= self._unpushed.due_at:
             self._send_push(now)
-        if _is_over(JOIN_S, self._announced_at, now):
+        if by_now >= self._announced_at + JOIN_S:
             for link, session in self.open_sessions().items():
                 if session.unannounced:
                     self._announced_at = now
                     self._announce(link, session)
 
     def _send_push(self, now: float) -> None:
-        self._pushed_at = now
-        taken = self._unpushed.take()
-        forms: dict[bool, bytes] = {}
+        pushed = Pushed(self._unpushed.take(now))
         for link, session in self.open_sessions().items():
-            is_lean = LEAN in session.peer.features
-            if is_lean not in forms:
-                forms[is_lean] = encode(lean_push_of(taken) if is_lean else push_of(taken))
-            self.events.append(Send(link, forms[is_lean], may_drop=True))
+            self.events.append(Send(link, pushed.to(session.peer.features), may_drop=True))
+
+    def _send_viewers(self, link: int, session: Session, viewers: Mapping[str, int]) -> None:
+        if VIEWERS in session.peer.features:
+            for part in parts(viewers, VIEWED_MAX):
+                self._send(link, Watching(part))
 
     def _announce(self, link: int, session: Session) -> None:
         if session.unannounced:
@@ -281,8 +294,3 @@ class Replica:
         machine = self.sessions[link].link
         self.events.extend(Send(link, data) for data in machine.outbox)
         machine.outbox.clear()
-
-
-def _is_over(join_s: float, since: float, now: float) -> bool:
-    # An owner's timer may end a rounding error before, and would then go round once more.
-    return now - since >= join_s - 1e-6

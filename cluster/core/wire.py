@@ -6,14 +6,14 @@ The only module that knows the peers' wire format. `docs/protocol.md` lists the 
 2. A row is relayed, so nothing of it may be dropped: what later versions append to a row travels in its last
    element, `ext`, a byte string that holds the appended fields as MessagePack (R15).
 3. Items and origins of a block are named once and then by index. A range of own rows goes in columns to whoever
-   understands it: ten presses of an item take 28 bytes each.
+   understands it: ten presses of an item take 27 bytes each.
 4. What cannot be decoded raises `MalformedError`: the sender's fault, and the link closes (R13). So does a head or
    range out of bounds, which no ledger could store. A row out of bounds is the merge's business.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 
@@ -21,21 +21,28 @@ from cluster.core.items import SEQ_MAX
 from cluster.core.rows import ORIGIN_LENGTH, Row
 from cluster.core.stamps import STAMP_LENGTH
 
+T = TypeVar("T")
+
 PROTOCOL_MIN: Final = 1
 PROTOCOL_MAX: Final = 1
 # Understands Digest, Compare and Mend (R11).
 DIGEST: Final = "digest"
 # Understands LeanPush.
 LEAN: Final = "lean"
-FEATURES: Final[tuple[str, ...]] = (DIGEST, LEAN)
+# Understands Watching.
+VIEWERS: Final = "viewers"
+FEATURES: Final[tuple[str, ...]] = (DIGEST, LEAN, VIEWERS)
 MESSAGE_BYTES_MAX: Final = 1 << 20
 HANDSHAKE_BYTES_MAX: Final = 2048
 PAGE_ROWS: Final = 1000
 # Every start of a node leaves an origin behind for ever. A head and its stamp take 37 bytes at most, so these fit.
 HEADS_MAX: Final = 20_000
+# Some 400 KB with the longest names.
+VIEWED_MAX: Final = 2000
 
 Origin = Annotated[bytes, msgspec.Meta(min_length=ORIGIN_LENGTH, max_length=ORIGIN_LENGTH)]
 Seq = Annotated[int, msgspec.Meta(ge=0, le=SEQ_MAX)]
+Viewers = Annotated[int, msgspec.Meta(ge=0, le=SEQ_MAX)]
 # Of a head, as the run that it is of gave it out (R10); b"" where it passed a node of the first version.
 Stamp = Annotated[bytes, msgspec.Meta(max_length=STAMP_LENGTH)]
 
@@ -193,8 +200,28 @@ class Mend(msgspec.Struct, array_like=True, frozen=True, tag=13):
     asked: list[Span]
 
 
+class Watching(msgspec.Struct, array_like=True, frozen=True, tag=15):
+    """How many browsers watch items at the sender, at most 2,000: all once per link, then the changed ones."""
+
+    viewers: dict[str, Viewers]
+
+
 Message = (
-    Hello | Proof | Have | Push | LeanPush | Pull | Rows | End | Peers | Status | Alive | Digest | Compare | Mend
+    Hello
+    | Proof
+    | Have
+    | Push
+    | LeanPush
+    | Pull
+    | Rows
+    | End
+    | Peers
+    | Status
+    | Alive
+    | Digest
+    | Compare
+    | Mend
+    | Watching
 )
 
 _encoder: Final = msgspec.msgpack.Encoder()
@@ -253,10 +280,10 @@ def pages(rows: Sequence[Row]) -> Iterable[Sequence[Row]]:
         yield rows[first : first + PAGE_ROWS]
 
 
-def parts(heads: Mapping[bytes, int]) -> Iterable[dict[bytes, int]]:
-    """The heads cut into parts of at most 20,000."""
+def parts(heads: Mapping[T, int], most: int = HEADS_MAX) -> Iterable[dict[T, int]]:
+    """The heads, or whatever else, cut into parts that a message may have."""
     entries = iter(heads.items())
-    while part := dict(islice(entries, HEADS_MAX)):
+    while part := dict(islice(entries, most)):
         yield part
 
 

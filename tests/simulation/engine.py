@@ -17,6 +17,7 @@ from cluster.core.offers import Changes, Offer, Outcome
 from cluster.core.press import Wish
 from cluster.core.replica import Replica
 from cluster.core.rows import Key
+from cluster.core.viewers import Viewers
 from cluster.core.wire import Status
 from cluster.ledger import LedgerError, LedgerFullError
 from tests.simulation.storage import PowerCutError
@@ -63,7 +64,7 @@ class SimEngine:
             buckets=ledger.buckets,
             ring_rows_max=RING_ROWS,
         )
-        self.replica = Replica(identity, [KEY], holdings, copies=self.copies)
+        self.replica = Replica(identity, [KEY], holdings, copies=self.copies, viewers=Viewers())
 
     def forget_the_last(self) -> None:
         """Nothing waits, and nothing is under way."""

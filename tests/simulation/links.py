@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from cluster.comparing import Steps, say_our_rows, say_what_we_have, say_where_we_differ
 from cluster.core.events import Asked, Close, Compared, Differs, Fenced, Offered, Opened, Send, Wanted
-from cluster.core.replica import PUSH_JOIN_S
+from cluster.core.push import FEW_JOIN_S
 from cluster.core.rows import Row
 from cluster.core.wire import Message
 from cluster.ledger import Cursor
@@ -96,9 +96,15 @@ class SimLinks:
             for event in events:
                 if self._node.is_up:
                     self._do(event)
-        if replica.has_joined and not self._flush_wanted:
+        if not self._flush_wanted and self._has_joined(replica):
             self._flush_wanted = True
-            self._node.later(PUSH_JOIN_S, self._flush)
+            self._node.later(FEW_JOIN_S, self._flush)
+
+    def _has_joined(self, replica: Any) -> bool:
+        """Whether something is held back to be joined; the first version has another word for it."""
+        if hasattr(replica, "has_joined"):
+            return bool(replica.has_joined)
+        return replica.due_in_s(self._node.now) is not None
 
     def _do(self, event: Any) -> None:
         """By the event's name, which nodes of another version have too."""

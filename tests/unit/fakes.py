@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from cluster.core.items import counted, erasure_key
+from cluster.core.viewers import Viewers
 from cluster.surface import Answer, BackupError, Changed, ItemState, NodeStatus, Press, Snapshot, Tally
 
 Reply = Callable[[Answer], None]
@@ -30,6 +31,7 @@ class FakeEngine:
         self.has_links = True
         self.state = "ready"
         self.watchers = 0
+        self.viewers = Viewers()
         self.peers_state = "unreachable"
         self.presses: list[Press] = []
         self.forgotten: list[Hashable] = []

@@ -3,6 +3,7 @@
 from app.audience import Watcher
 from app.hub import Hub
 from app.metrics import Metrics
+from cluster.core.viewers import Viewers
 from cluster.surface import Changed, ItemState, Tally
 from tests.unit.fakes import FakeClock
 from tests.unit.outlets import FakeOutlet
@@ -20,7 +21,8 @@ class Hall:
         self.erased: list[bytes] = []
         self.metrics = Metrics()
         self.flushes = 0
-        self.hub = Hub(self.metrics, self.clock, self.reported.append, self.flush)
+        self.viewers = Viewers()
+        self.hub = Hub(self.metrics, self.clock, self.reported.append, self.viewers, self.flush)
 
     def flush(self) -> None:
         self.flushes += 1

@@ -55,7 +55,11 @@ class Lazy:
                     break
                 message, data = msgspec.json.decode(data[start : start + size]), data[start + size :]
                 seen += {*message.get("counts", {}).values()}
+        self._ahead = data
         return seen
+
+    def end_writing(self) -> None:
+        self._socket.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
         self._socket.close()

@@ -20,6 +20,7 @@ from cluster.core.offers import Changes, Offer
 from cluster.core.press import Press
 from cluster.core.replica import Replica
 from cluster.core.rows import Row
+from cluster.core.viewers import Viewers
 from cluster.core.wire import End, Have, LeanPush, Message, Rows, decode, encode, pack
 from tests.unit.tables import HOME, Table, actor
 
@@ -50,7 +51,7 @@ class Side:
         identity = Identity(name=self.origin[:1].decode(), ledger=self.ledger, origin=self.origin)
         heads = self.table.heads
         holdings = Holdings(heads, stamps=self.table.stamps, floor=heads, buckets=self.table.buckets)
-        self.replica = Replica(identity, [KEY], holdings, copies=Copies(self.ledger))
+        self.replica = Replica(identity, [KEY], holdings, copies=Copies(self.ledger), viewers=Viewers())
 
     def press(self, n: int, *, item: str = HOME, who: int = 1) -> Changes:
         return self.commit(Press(item, actor(who), None, n))

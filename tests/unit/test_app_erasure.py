@@ -172,6 +172,7 @@ async def test_open_connections_of_an_erased_visitor_begin_afresh(site: Site) ->
         await is_visitor(tab, site, VISITOR)
         await tab.say(type="watch", items=["once:a"])
         assert (await tab.hear("mine"))["tallies"]["once:a"]["n"] == 1
+        await tab.hear("viewers")
     assert (await erase(site)).status == 200
     fresh = set()
     for tab in tabs:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app import hub as hub_module
-from app import wire
+from app import wire, writes
 from app.audience import Watcher
 from cluster.core.items import erasure_key
 from cluster.surface import Changed, ItemState, Tally
@@ -204,7 +204,7 @@ async def test_another_visitor_does_not_inherit_what_was_owed(hall: Hall) -> Non
 
 
 async def test_a_push_to_many_lets_others_have_their_turn(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub_module, "WRITES_PER_TURN", 2)
+    monkeypatch.setattr(writes, "WRITES_PER_TURN", 2)
     watchers = [hall.watcher("tap:a") for _ in range(5)]
     hall.change(a=1)
     push = hall.hub.push()
@@ -239,7 +239,7 @@ def _finish(push: Any) -> None:
 
 @pytest.fixture
 def one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub_module, "WRITES_PER_TURN", 1)
+    monkeypatch.setattr(writes, "WRITES_PER_TURN", 1)
 
 
 @pytest.mark.usefixtures("one_at_a_time")
@@ -270,7 +270,7 @@ async def test_who_falls_behind_while_a_push_is_under_way_gets_it_later(hall: Ha
 
 async def test_what_was_sent_in_this_turn_leaves_before_a_push(hall: Hall) -> None:
     _, outlet = hall.watcher("tap:a")
-    hall.hub._flush = lambda: outlet.send(wire.frame(wire.Pong()))
+    hall.hub._writes._flush = lambda: outlet.send(wire.frame(wire.Pong()))
     hall.change(a=1)
     await hall.hub.push()
     assert [message["type"] for message in outlet.messages()] == ["pong", "counts"]
@@ -283,3 +283,60 @@ def test_the_number_of_watchers_is_reported(hall: Hall) -> None:
     assert hall.reported == [1, 2, 1]
     (audience,) = hall.hub._audiences.items["tap:a"].audiences
     assert hall.hub._visitors[VISITOR] == set(audience.quick.values())
+
+
+# -- viewers
+
+
+async def test_who_watches_hears_how_many_do(hall: Hall) -> None:
+    _, outlet = hall.watcher("tap:a", "tap:b")
+    hall.watcher("tap:a")
+    hall.viewers.publish()
+    await hall.hub.push()
+    assert outlet.messages() == [{"type": "viewers", "viewers": {"tap:a": 2, "tap:b": 1}}]
+
+
+async def test_viewers_of_other_nodes_are_among_them(hall: Hall) -> None:
+    _, outlet = hall.watcher("tap:a")
+    hall.viewers.open_link(1, bytes(16))
+    hall.viewers.hear(1, {"tap:a": 41, "tap:b": 7})
+    hall.viewers.publish()
+    await hall.hub.push()
+    assert outlet.messages() == [{"type": "viewers", "viewers": {"tap:a": 42}}]
+
+
+async def test_who_leaves_is_counted_no_more(hall: Hall) -> None:
+    _, outlet = hall.watcher("tap:a")
+    watcher, _ = hall.watcher("tap:a", "tap:b")
+    hall.hub.unwatch(watcher, ["tap:a"])
+    assert (hall.viewers.total("tap:a"), hall.viewers.total("tap:b")) == (1, 1)
+    hall.hub.remove(watcher)
+    assert hall.viewers.total("tap:b") == 0
+    hall.viewers.publish()
+    await hall.hub.push()
+    assert outlet.messages() == [{"type": "viewers", "viewers": {"tap:a": 1}}]
+
+
+async def test_a_slow_watcher_hears_how_many_watch_when_it_reads_again(hall: Hall) -> None:
+    watcher, outlet = hall.watcher("tap:a", "tap:b")
+    await hall.find_slow(outlet)
+    for _ in range(3):
+        hall.watcher("tap:a")
+        hall.viewers.publish()
+        await hall.hub.push()
+        assert not outlet.sent
+    hall.hub.unwatch(watcher, ["tap:b"])
+    outlet.drain()
+    assert outlet.messages("viewers") == [{"type": "viewers", "viewers": {"tap:a": 4}}]
+
+
+@pytest.mark.usefixtures("one_at_a_time")
+async def test_who_watches_more_while_viewers_are_pushed_does_not_miss_them(hall: Hall) -> None:
+    watchers = [hall.watcher("tap:a"), hall.watcher("tap:a")]
+    hall.viewers.publish()
+    push = hall.hub.push()
+    push.send(None)
+    ((watcher, outlet),) = [each for each in watchers if not each[1].pushes]
+    hall.hub.watch(watcher, ["tap:c"])
+    _finish(push)
+    assert outlet.messages() == [{"type": "viewers", "viewers": {"tap:a": 2}}]

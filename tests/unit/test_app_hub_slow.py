@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.audience import Watcher
+from app.audience import News, Watcher
 from app.hub import SLOW_S
 from tests.unit.halls import VISITOR, Hall
 from tests.unit.outlets import FakeOutlet
@@ -92,7 +92,7 @@ async def test_one_that_reads_what_its_socket_holds_is_not_closed(hall: Hall) ->
 async def test_what_a_slow_watcher_missed_of_a_push_under_way_it_gets_once(hall: Hall) -> None:
     watcher, slow = hall.watcher("tap:a")
     await hall.find_slow(slow)
-    hall.hub._pushed = {"tap:a"}
+    hall.hub._pushed = News(["tap:a"])
     hall.hub.watch(watcher, ["tap:b"])
     assert not slow.sent
     slow.drain()

@@ -30,6 +30,7 @@ async def test_the_shortest_client_connects_watches_and_presses(site: Site) -> N
     await browser.say(type="watch", items=["tap:home"])
     assert (await browser.hear("counts"))["counts"] == {"tap:home": 0}
     assert (await browser.hear())["tallies"] == {"tap:home": {"gen": 0, "n": 0}}
+    assert (await browser.hear())["viewers"] == {"tap:home": 1}
     await browser.say(type="press", id=8, item="tap:home")
     pressed = await browser.hear()
     assert pressed == {
@@ -49,7 +50,7 @@ async def test_a_press_in_one_tab_is_seen_in_the_other(site: Site) -> None:
 async def test_pressed_comes_before_any_counts_that_include_it(site: Site) -> None:
     browser = await site.browser()
     await browser.say(type="watch", items=["tap:home"])
-    await browser.hear("mine")
+    await browser.hear("viewers")
     for n in range(1, 50):
         await browser.say(type="press", id=n, item="tap:home", n=n)
     acknowledged = 0

@@ -29,7 +29,7 @@ class Node:
         self.clock = FakeClock()
         self.engine = FakeEngine()
         metrics = Metrics()
-        self.hub = Hub(metrics, self.clock, self.engine.set_watchers, lambda: None)
+        self.hub = Hub(metrics, self.clock, self.engine.set_watchers, self.engine.viewers, lambda: None)
         self.engine.subscribe(self.hub.on_changed)
         self.desk = Desk(
             node="node1",
@@ -152,8 +152,9 @@ async def test_watch_tells_counts_and_mine_at_once(node: Node) -> None:
     node.engine.put("once:a", VISITOR + bytes(6), 1)
     tab = node.tab()
     tab.is_visitor(node, "t")
-    counts, mine = await tab.says(type="watch", items=["once:a"])
+    counts, mine, viewers = await tab.says(type="watch", items=["once:a"])
     assert counts == {"type": "counts", "counts": {"once:a": 1}}
+    assert viewers == {"type": "viewers", "viewers": {"once:a": 1}}
     assert mine == {"type": "mine", "tallies": {"once:a": {"gen": 0, "n": 1}}}
 
 
@@ -162,7 +163,7 @@ async def test_a_tally_of_an_older_generation_is_told_as_0_of_the_new_one(node: 
     node.engine.put_reset("once:a")
     tab = node.tab()
     tab.is_visitor(node, "t")
-    counts, mine = await tab.says(type="watch", items=["once:a"])
+    counts, mine, _ = await tab.says(type="watch", items=["once:a"])
     assert counts["counts"] == {"once:a": 0}
     assert mine["tallies"] == {"once:a": {"gen": 1, "n": 0}}
 

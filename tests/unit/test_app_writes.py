@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from app import connection as connection_module
 from app import hub as hub_module
 from app import keys
 from app.connection import SOCKET_BYTES, Connection
@@ -34,13 +35,19 @@ async def test_who_watches_16_items_gets_one_write_per_tick(site: Site) -> None:
     browsers = [await site.browser() for _ in range(3)]
     for browser in browsers:
         await browser.say(type="watch", items=items)
-        await browser.hear("mine")
+        await browser.hear("viewers")
+    site.engine.viewers.publish()
+    for browser in browsers:
+        await browser.hear("viewers")
     before = [segments_in(browser) for browser in browsers]
     for count in range(1, 11):
         change(site, items[:8], count)
         change(site, items[8:], count)
+        site.engine.viewers.set_own(items[0], 3 + count)
+        site.engine.viewers.publish()
         for browser in browsers:
             assert (await browser.hear())["counts"] == dict.fromkeys(items, count)
+            assert (await browser.hear())["viewers"] == {items[0]: 3 + count}
     assert [segments_in(browser) - segments for browser, segments in zip(browsers, before, strict=True)] == [10] * 3
 
 
@@ -74,8 +81,11 @@ async def test_a_slow_watcher_costs_64_kb_and_gets_one_frame_with_the_truth_when
     assert held.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) == 2 * SOCKET_BYTES == 64 * 1024
     frame_bytes = len(MANY) * (len(MANY[0]) + 8)
     assert connection.backlog_bytes() < frame_bytes
+    assert connection.untaken_bytes() <= 64 * 1024
     seen = await lazy.read_counts(last=behind_at + 100)
     assert [count for count in seen if count > behind_at] == [behind_at + 100]
+    change(site, MANY, behind_at + 101)
+    assert await lazy.read_counts(last=behind_at + 101) == [behind_at + 101]
 
 
 async def test_a_watcher_that_stops_reading_is_closed_and_gone(
@@ -86,4 +96,15 @@ async def test_a_watcher_that_stops_reading_is_closed_and_gone(
     await until_behind(site, connection)
     await until(lambda: not site.client.app[keys.LIVE]._sessions)
     assert site.metric("like_slow_watchers_total", action="closed") == 1
+    assert site.metric("like_watchers") == 0
+
+
+async def test_a_watcher_that_neither_reads_nor_will_write_again_is_gone_too(
+    site: Site, lazy: Lazy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection_module, "LINGER_S", 0.1)
+    connection = await lazy.watch(MANY)
+    await until_behind(site, connection)
+    lazy.end_writing()
+    await until(lambda: not site.client.app[keys.LIVE]._sessions)
     assert site.metric("like_watchers") == 0

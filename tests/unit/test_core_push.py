@@ -17,24 +17,24 @@ def filled(*commits: int) -> tuple[Unpushed, Table]:
 
 def test_consecutive_commits_are_joined_into_one_range() -> None:
     unpushed, _ = filled(2, 1, 3)
-    push = unpushed.take()
+    push = unpushed.take(1.0)
     assert (push.origin, push.start, push.to, len(push.rows)) == (HERE, 0, 6, 6)
 
 
 def test_the_next_range_begins_where_the_last_one_ended() -> None:
     unpushed, table = filled(2)
-    unpushed.take()
+    unpushed.take(1.0)
     assert not unpushed
     unpushed.join(table.commit(press(1, who=9)))
     assert unpushed
-    push = unpushed.take()
+    push = unpushed.take(1.0)
     assert (push.start, push.to) == (2, 3)
 
 
 def test_a_key_goes_once_with_its_last_row() -> None:
     unpushed, table = filled(1)
     unpushed.join(table.commit(press(5, who=0)))
-    push = unpushed.take()
+    push = unpushed.take(1.0)
     assert (push.start, push.to) == (0, 2)
     assert [(row.n, row.seq) for row in push.rows] == [(5, 2)]
 
@@ -42,7 +42,7 @@ def test_a_key_goes_once_with_its_last_row() -> None:
 def test_rows_stand_in_the_order_of_their_numbers() -> None:
     unpushed, table = filled(2)
     unpushed.join(table.commit(press(5, who=0)))
-    assert [row.seq for row in unpushed.take().rows] == [2, 3]
+    assert [row.seq for row in unpushed.take(1.0).rows] == [2, 3]
 
 
 def test_rows_are_those_committed_and_not_read_again() -> None:
@@ -50,7 +50,7 @@ def test_rows_are_those_committed_and_not_read_again() -> None:
     changes = table.commit(press(1))
     unpushed.join(changes)
     table.take(Row(*changes.own.copy().popitem()[0], 0, 9, b"z" * 16, 4))
-    assert [row.n for row in unpushed.take().rows] == [1]
+    assert [row.n for row in unpushed.take(1.0).rows] == [1]
 
 
 def test_what_does_not_fit_into_one_frame_waits_for_the_next() -> None:

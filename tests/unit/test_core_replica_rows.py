@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from cluster.core.offers import Adoption, Range
-from cluster.core.replica import FEW_ROWS
+from cluster.core.push import FEW_ROWS
 from cluster.core.wire import End, Have, LeanPush, Pull, Push, Rows, Status, pack
 from tests.unit.replicas import Side, carry, cut, haves, linked, open_link, pushes, rows_above, talk
 from tests.unit.tables import THERE, press, row
@@ -41,13 +41,14 @@ def test_the_first_push_after_a_pause_goes_at_once_and_later_ones_are_joined(ann
     ann.press(1, who=2)
     ann.tick(0.002)
     assert len(pushes(ann)) == 1
-    assert ann.replica.has_joined
+    assert ann.replica.due_in_s(ann.now) == pytest.approx(0.001)
     ann.tick(0.001)
     assert [(push.start, push.to) for push in pushes(ann)] == [(0, 1), (1, 3)]
     assert len(haves(ann)) == 1
+    assert ann.replica.due_in_s(ann.now) == pytest.approx(0.007)
     ann.tick(0.007)
     assert len(haves(ann)) == 2
-    assert not ann.replica.has_joined
+    assert ann.replica.due_in_s(ann.now) is None
 
 
 def test_where_many_rows_wait_they_are_joined_for_longer(ann: Side, ben: Side) -> None:

@@ -8,6 +8,7 @@ from cluster.core.holdings import Holdings
 from cluster.core.link import Identity
 from cluster.core.replica import Replica
 from cluster.core.sums import BUCKETS
+from cluster.core.viewers import Viewers
 from cluster.core.wire import Have, Hello, Status
 from cluster.membership import FORGET_AFTER_S
 from cluster.roster import Roster
@@ -41,9 +42,8 @@ def roster() -> Roster:
 
 def nobody_linked() -> Replica:
     identity = Identity(name="a", ledger=b"A" * 16, origin=b"a" * 16)
-    return Replica(
-        identity, SETTINGS.keys, Holdings({}, stamps={}, floor={}, buckets=[0] * BUCKETS), copies=Copies(b"A" * 16)
-    )
+    holdings = Holdings({}, stamps={}, floor={}, buckets=[0] * BUCKETS)
+    return Replica(identity, SETTINGS.keys, holdings, copies=Copies(b"A" * 16), viewers=Viewers())
 
 
 def statuses(
