@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import resource
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -16,15 +17,21 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import aiohttp
+
 from bench import report
 from bench.compiled import PLACE
 from bench.growth import GROWTHS, Growth
 from bench.installed import MissingError
 from bench.load import LoadError
+from bench.machine import stay_off_the_servers_core
 from bench.results import Result, Run, Sample, compared, new_run, recorded
 from bench.rows import ROWS, Row
 from bench.subjects import FLOOR, OURS, PEERS
 
+TURNS = 5
+# What may be wrong with one subject, its programs or this machine's, and is no reason to give up the others.
+FAILURES = (MissingError, LoadError, RuntimeError, OSError, subprocess.SubprocessError, aiohttp.ClientError)
 QUICK_ROWS = ("fan-1000", "joined", "press-64", "idle")
 
 FILES = 65_536
@@ -36,6 +43,7 @@ Case = Callable[[Path, float], Sample]
 def main() -> int:
     asked = _arguments()
     _raise_limit_of_files()
+    stay_off_the_servers_core()
     run = new_run()
     file = PLACE / "runs" / f"{run.began.replace(':', '')}.json"
     before = recorded()
@@ -66,13 +74,15 @@ def _arguments() -> argparse.Namespace:
     rows: dict[str, Row | Growth] = {row.name: row for row in (*ROWS, *GROWTHS)}
     parser.add_argument("--rows", nargs="+", choices=rows, default=list(rows), metavar="ROW", help=", ".join(rows))
     parser.add_argument("--peers", choices=("all", "none"), default="all")
-    parser.add_argument("--turns", type=int, default=5, help="measurements of each; the median counts (5)")
+    parser.add_argument(
+        "--turns", type=int, default=TURNS, help=f"measurements of each; the median counts ({TURNS})"
+    )
     parser.add_argument("--seconds", type=float, default=0.0, help="of each measurement, instead of the row's")
     parser.add_argument("--quick", action="store_true", help=f"{', '.join(QUICK_ROWS)}; 3 turns of 2 s, no peers")
     asked = parser.parse_args()
     if asked.quick:
         asked.rows, asked.peers, asked.turns, asked.seconds = list(QUICK_ROWS), "none", 3, 2.0
-    asked.is_whole = asked.rows == list(rows) and asked.peers == "all"
+    asked.is_whole = (asked.rows, asked.peers, asked.turns, asked.seconds) == (list(rows), "all", TURNS, 0.0)
     asked.rows = [rows[name] for name in asked.rows]
     return asked
 
@@ -96,8 +106,8 @@ def _measure(name: str, measure: Case, result: Result, seconds: float, turn: str
     folder = Path(tempfile.mkdtemp(prefix="bench-", dir=_scratch()))
     try:
         sample = measure(folder, seconds)
-    except (MissingError, LoadError, RuntimeError) as error:
-        result.failures[name] = str(error)
+    except FAILURES as error:
+        result.failures[name] = f"{error}" or type(error).__name__
         print(f"  {name:<18} could not be measured: {error}", flush=True)
     else:
         result.samples.setdefault(name, []).append(sample)
@@ -129,7 +139,9 @@ def _say(row: Row | Growth, result: Result, before: Run | None) -> None:
     elif (is_met := row.is_met(result)) is not None:
         print(f"  → goal {'met' if is_met else 'MISSED'}: {row.ours(result):,.3f}, {row.goal}")
     old = before.results.get(row.name) if before else None
-    for said in compared(result, old, result.samples, FLOOR.name):
+    # What depends on the state of the machine is compared in units of the floor.
+    floor = FLOOR.name if "µs" in row.unit else ""
+    for said in compared(result, old, result.samples, floor):
         print(f"  → {said}")
 
 

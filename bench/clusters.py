@@ -5,13 +5,12 @@ import re
 import shutil
 import subprocess
 import time
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from bench.machine import LOAD_CORE, REPOSITORY, SERVER_CORE
-from bench.servers import Server, free_port, serving
+from bench.servers import READY_WITHIN_S, Server, free_port, metrics_on, serving
 from bench.subjects import node_command
 
 SECRET: Final = "benchmark benchmark benchmark benchmark"
@@ -26,16 +25,19 @@ class ClusterNode:
 
     def figures(self) -> dict[str, float]:
         """Its metrics without labels."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.cluster_port}/metrics", timeout=10) as answer:
-            text = answer.read().decode()
-        return {name: float(value) for name, value in re.findall(r"^(\w+) (\S+)$", text, re.MULTILINE)}
+        return metrics_on(self.cluster_port)
 
 
 @contextlib.contextmanager
 def cluster_node(
-    folder: Path, ports: tuple[int, int], peers: Sequence[int], core: int, settings: Mapping[str, str] | None = None
+    folder: Path,
+    ports: tuple[int, int],
+    peers: Sequence[int],
+    core: int,
+    settings: Mapping[str, str] | None = None,
+    within_s: float = READY_WITHIN_S,
 ) -> Iterator[ClusterNode]:
-    """`ports` are its public and its cluster port, `peers` are the others' cluster ports."""
+    """`ports` are its public and its cluster port, `peers` are the others' cluster ports; ready `within_s`."""
     port, cluster_port = ports
     env = {
         "LIKE_NODE_NAME": folder.name,
@@ -50,7 +52,7 @@ def cluster_node(
         "PYTHONPATH": str(REPOSITORY),
         **(settings or {}),
     }
-    with serving(node_command(), port, folder, env=env, core=core) as server:
+    with serving(node_command(), port, folder, env=env, core=core, within_s=within_s) as server:
         yield ClusterNode(server, cluster_port)
 
 

@@ -6,6 +6,7 @@ however many there are; where it is that of a tree, each costs as the depth of o
 
 import math
 import resource
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Literal
@@ -18,11 +19,14 @@ from bench.load import run_load
 from bench.machine import SERVER_CORE, distance_ns
 from bench.replication import NEW_ACTORS, wait_until_level
 from bench.results import Result, Sample
+from bench.servers import Look
 from bench.subjects import FAN, FLOOR, ITEMS, NEW_PRESS, OURS, OWN_TICK
 
 # What a figure wobbles by, and what caches that grow too small add.
 TOLERANCE: Final = 1.5
 NODES_RATE: Final = 2000
+# Each has a place of its own in an item's rows, and its tabs stand there.
+VISITORS: Final = 1000
 # A node, and the load, need some files for other things.
 FILES_BESIDE: Final = 500
 
@@ -42,16 +46,12 @@ class Growth(msgspec.Struct, frozen=True):
     def worst(self, result: Result) -> float | None:
         """How many times as much as its natural order allows a point costs, by the best of the smaller ones.
 
-        None where a point was not measured.
+        None where a point could not be measured.
         """
-        medians = [result.median(str(point)) for point in self.points]
-        costs = [
-            median / self._natural(point)
-            for point, median in zip(self.points, medians, strict=True)
-            if median is not None
-        ]
-        if len(costs) < len(self.points):
+        measured = sorted(map(int, result.samples))
+        if result.failures or len(measured) < len(self.points):
             return None
+        costs = [(result.median(str(point)) or 0.0) / self._natural(point) for point in measured]
         return max(cost / min(costs[:place]) for place, cost in enumerate(costs) if place)
 
     def is_natural(self, result: Result) -> bool | None:
@@ -64,37 +64,36 @@ class Growth(msgspec.Struct, frozen=True):
 
 def _watchers(number: int, folder: Path, seconds: float) -> Sample:
     """The floor beside it: sockets of many leave the core's caches, whoever writes to them."""
-    costs_us = {}
+    measured = {}
     for subject in (FLOOR, OURS):
-        place = folder / ("ours" if subject is OURS else "floor")
-        place.mkdir()
-        with subject.start(place, OWN_TICK if subject is OURS else {}) as server:
-            measured = run_load(server, "fan", *subject.talk[FAN], seconds=seconds, connections=number)
-        costs_us[subject.name] = measured["cpu_us"]
-    ours_us, floor_us = costs_us[OURS.name], costs_us[FLOOR.name]
-    return Sample(ours_us / floor_us, measured.distance_ns, {"cpu_us": ours_us, "floor_us": floor_us})
+        with subject.start(folder / subject.name, OWN_TICK if subject is OURS else {}) as server:
+            measured[subject] = run_load(server, "fan", *subject.talk[FAN], seconds=seconds, connections=number)
+    floor, ours = measured[FLOOR], measured[OURS]
+    distance_ns = floor.distance_ns[0], ours.distance_ns[1]
+    more = {"cpu_us": ours["cpu_us"], "floor_us": floor["cpu_us"]}
+    return Sample(ours["cpu_us"] / floor["cpu_us"], distance_ns, more)
 
 
 def _items(number: int, folder: Path, seconds: float) -> Sample:
-    """New actors press one of so many items after the other; each item was pressed before."""
+    """New tabs press one of so many items after the other; each item was pressed before."""
     ledgers.put_full_one(folder / "data", number, items=number)
     return _press(number, folder, seconds)
 
 
 def _tallies(number: int, folder: Path, seconds: float) -> Sample:
-    """New actors press on a ledger of so many tallies."""
+    """New tabs press on a ledger of so many tallies."""
     ledgers.put_full_one(folder / "data", number)
     return _press(ITEMS, folder, seconds)
 
 
 def _press(items: int, folder: Path, seconds: float) -> Sample:
     with OURS.start(folder, {}) as server:
-        background = server.background_share()
+        look = Look(server)
         options = (*OURS.talk[NEW_PRESS], "-w", "16", "-I", str(items))
-        measured = run_load(server, "press", *options, seconds=seconds, connections=64)
-        rss = server.rss_bytes()
-    beside_us = background * 1e6 / measured["per_s"]
-    return Sample(measured["cpu_us"] - beside_us, measured.distance_ns, {"rss_mb": rss / 1e6})
+        measured = run_load(server, "press", *options, seconds=seconds, connections=VISITORS)
+        rss, beside_us = server.rss_bytes(), look.cost_us(measured["per_s"])
+    more = {"rss_mb": rss / 1e6, "look_us": beside_us}
+    return Sample(measured["cpu_us"] - beside_us, measured.distance_ns, more)
 
 
 def _nodes(number: int, folder: Path, seconds: float) -> Sample:
@@ -103,26 +102,29 @@ def _nodes(number: int, folder: Path, seconds: float) -> Sample:
     with mesh(folder, [SERVER_CORE] * number) as nodes:
         wait_until(lambda: all(node.figures()["like_lag_rows"] == 0 for node in nodes), "quiet")
         presses, cpu_s = nodes[0].figures()["like_engine_presses_total"], sum(node.server.cpu_s() for node in nodes)
+        began = time.monotonic()
         run_load(
             nodes[0].server, "fan", *NEW_ACTORS, "-s", '{"type":"watch","items":["tap:item-0"]}',
             "-f", '{"type":"counts"', "-R", str(NODES_RATE), seconds=seconds, connections=1,
         )  # fmt: skip
         wait_until_level(*nodes)
+        took_s = time.monotonic() - began
         presses = nodes[0].figures()["like_engine_presses_total"] - presses
         cpu_s = sum(node.server.cpu_s() for node in nodes) - cpu_s
-    return Sample(cpu_s * 1e6 / presses / number, (before, distance_ns()))
+    return Sample(cpu_s * 1e6 / presses / number, (before, distance_ns()), {"per_s": presses / took_s})
 
 
-def _most_watchers() -> int:
-    """20,000, or as many as this user's limit of open files allows."""
+def _watcher_points() -> tuple[int, ...]:
+    """Up to 20,000, or to as many as this user's limit of open files allows."""
     _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return 20_000 if files == resource.RLIM_INFINITY else min(20_000, files - FILES_BESIDE)
+    most = 20_000 if files == resource.RLIM_INFINITY else min(20_000, files - FILES_BESIDE)
+    return (*(number for number in (10, 100, 1000, 10_000) if number < most), most)
 
 
 GROWTHS: Final = (
     Growth(
         "growth-watchers", "watchers of one item", "watchers", "times the floor, per delivered count",
-        (10, 100, 1000, 10_000, _most_watchers()), _watchers, "constant",
+        _watcher_points(), _watchers, "constant",
     ),
     Growth(
         "growth-items", "items, one tally each", "items", "µs per press of a new actor", (1, 1000, 1_000_000),

@@ -1,5 +1,8 @@
 """The peers' own packages, installed beside the benchmark's results. What cannot be had is left out, and said."""
 
+import json
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +13,7 @@ from typing import Final
 from bench.compiled import PLACE
 
 PEERS: Final = Path(__file__).with_name("peers")
+_PACKAGES: Final = ("picows", "python-socketio", "socketify", "starlette", "uvicorn")
 _NCHAN: Final = Path("/usr/lib/nginx/modules/ngx_nchan_module.so")
 _NCHAN_CONF: Final = """\
 load_module {module};
@@ -56,9 +60,23 @@ def node_folder() -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for file in (*PEERS.glob("*.js"), *PEERS.glob("package*.json")):
         shutil.copy(file, folder)
-    if not (folder / "node_modules").exists():
+    made = folder / "node_modules" / ".bin"
+    if not made.exists() or _is_older(made, PEERS / "package-lock.json"):
         _run("npm", "ci", "--silent", "--prefix", str(folder))
+        made.parent.touch()
     return folder
+
+
+def versions() -> dict[str, str]:
+    """Of the peers' packages and programs, as far as they are named or found here."""
+    pinned = dict(re.findall(r"^([\w-]+)==(\S+)", (PEERS / "requirements.txt").read_text(), re.MULTILINE))
+    packages = {name: pinned[name] for name in _PACKAGES}
+    found: dict[str, str] = packages | json.loads((PEERS / "package.json").read_text())["dependencies"]
+    for program, pattern in (("node", r"v(\S+)"), ("nginx", r"nginx/(\S+)")):
+        if path := shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin"):
+            done = subprocess.run([path, "-v"], capture_output=True, text=True, check=False)
+            found[program] = "".join(re.findall(pattern, done.stdout + done.stderr))
+    return found
 
 
 def nchan_command(port: int) -> list[str]:

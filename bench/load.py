@@ -1,8 +1,10 @@
 """The load generator (`native/load.c`) as a function: what it was asked for, and what it measured."""
 
+import contextlib
 import json
 import subprocess
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -30,6 +32,38 @@ class LoadError(Exception):
     """The load could not be put on this server; the message is the generator's or the server's."""
 
 
+class Beside(msgspec.Struct, frozen=True):
+    """A load that nothing is measured with."""
+
+    mode: str
+    options: tuple[str, ...]
+    connections: int
+
+
+@contextlib.contextmanager
+def loaded(server: Server, *loads: Beside, chunk_s: float) -> Iterator[list[Exception]]:
+    """These loads while the body runs, begun anew every `chunk_s` seconds; yields why one has ended, if it has."""
+    is_over = threading.Event()
+    faults: list[Exception] = []
+
+    def go_on(load: Beside) -> None:
+        try:
+            while not is_over.is_set():
+                _figures(server, load.mode, load.options, chunk_s, load.connections, ())
+        except Exception as error:  # noqa: BLE001 - for whoever waits
+            faults.append(error)
+
+    threads = [threading.Thread(target=go_on, args=(load,)) for load in loads]
+    for thread in threads:
+        thread.start()
+    try:
+        yield faults
+    finally:
+        is_over.set()
+        for thread in threads:
+            thread.join()
+
+
 def run_load(
     server: Server, mode: str, *options: str, seconds: float, connections: int, pids: Sequence[int] = ()
 ) -> Measured:
@@ -38,6 +72,13 @@ def run_load(
     Raises LoadError.
     """
     before = distance_ns()
+    figures = _figures(server, mode, options, seconds, connections, pids)
+    return Measured(figures, (before, distance_ns()))
+
+
+def _figures(
+    server: Server, mode: str, options: Sequence[str], seconds: float, connections: int, pids: Sequence[int]
+) -> dict[str, Any]:
     counted = [word for pid in pids or [server.pid] for word in ("-x", str(pid))]
     command = [
         str(program("load")), "-m", mode, "-p", str(server.port), *counted,
@@ -49,7 +90,7 @@ def run_load(
     if done.returncode != 0 or not done.stdout:
         said = done.stderr.strip() or f"the load ended with {done.returncode}"
         raise LoadError(f"{said}\n{server.log.read_text(errors='replace')[-500:]}")
-    figures = json.loads(done.stdout)
+    figures: dict[str, Any] = json.loads(done.stdout)
     if figures["closed"] or figures["faults"]:
         raise LoadError(f"{figures['closed']} connections were closed, {figures['faults']} frames were faulty")
-    return Measured(figures, (before, distance_ns()))
+    return figures

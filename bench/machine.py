@@ -7,6 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from bench import installed
 from bench.compiled import program
 
 REPOSITORY: Final = Path(__file__).resolve().parents[1]
@@ -26,6 +27,11 @@ def pinned(core: int, command: list[str]) -> list[str]:
     return ["taskset", "-c", str(core), *command]
 
 
+def stay_off_the_servers_core() -> None:
+    """This process, and those that it starts without a core of their own: to measure costs the server nothing."""
+    os.sched_setaffinity(0, {LOAD_CORE})
+
+
 def describe() -> dict[str, str]:
     """What a figure of this run depends on, in words."""
     models = [line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
@@ -37,6 +43,7 @@ def describe() -> dict[str, str]:
         "kernel": platform.release().partition("-")[0],
         "python": platform.python_version(),
         **{name: version(name) for name in _OURS},
+        **installed.versions(),
     }
 
 

@@ -1,7 +1,7 @@
 """docs/performance.md and its plots, written from a run: `python -m bench.report [FILE]`, as `make bench` does."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -9,7 +9,7 @@ import msgspec
 
 from bench.growth import GROWTHS, Growth
 from bench.machine import REPOSITORY
-from bench.results import RECORDED, Result, Run
+from bench.results import RECORDED, Before, Result, Run, recorded
 from bench.rows import ROWS, Row
 from bench.subjects import FLOOR, OURS, PEERS
 
@@ -19,19 +19,22 @@ if TYPE_CHECKING:
 PAGE: Final = REPOSITORY / "docs" / "performance.md"
 PLOTS: Final = REPOSITORY / "docs" / "performance"
 _NOTES: Final = {subject.name: subject.note for subject in (FLOOR, OURS, *PEERS)}
+VERDICTS: Final = {True: "met", False: "**missed**", None: "–"}
 HEAD: Final = """\
 # Performance
 
 Written by `make bench`, from [performance.json](performance.json): {machine}.
 
-What is measured is the processor time of one server process per message: the kernel's count of the run time of all
-its threads. The server is on one core, whoever loads and measures on the other; all are taken in turns in one run,
-and a figure is the median of its turns, with the lowest and the highest behind it. *Far* stands where the
-hypervisor had put the two cores apart: then everything costs up to three times as much, so compare within a row
-only. The floor is a server in C that does nothing but send: what the kernel costs. Our node is the whole product:
-every press is a row that is on disk before anybody hears of it; what the others count is in memory.
+What is measured is the processor time of one server process per message: the kernel's count of the run time of
+all its threads. The server is on one core, whoever loads and measures on the other; all are taken in turns in
+one run, and a figure is the median of its turns, with the lowest and the highest behind it; a ratio is the
+median of those within a turn. *Far* stands where the hypervisor had put the two cores apart: then everything
+costs up to three times more, so compare within a row only. The floor is a server in C that does nothing but
+send: what the kernel costs. Our node is the whole product: every press is a row that is on disk before anybody
+hears of it; what the others count is in memory. What its look through a full ledger costs, which is fast after
+a start only, is taken off.
 
-    make bench          all of this, {rows} rows, all peers: about an hour
+    make bench          all of this, {rows} rows, all peers: some 80 minutes
     make bench-quick    our node and the floor, in under 3 minutes, compared with this page
 """
 
@@ -44,10 +47,14 @@ def main() -> int:
 
 def write(run: Run) -> None:
     """The page and its plots, and the run itself as the recorded one."""
+    old = recorded(RECORDED)
+    if old is not None and old.began != run.began:
+        run.before = Before(old.machine.get("commit", "?"), _verdicts(old))
     run.save(RECORDED)
     measured = [(row, run.results[row.name]) for row in ROWS if row.name in run.results]
     machine = ", ".join(f"{name} {value}" for name, value in run.machine.items())
     parts = [HEAD.format(machine=machine, rows=len(measured)), "\n## Goals\n\n", *_goals(measured)]
+    parts += [_against(run), _whole_stack(run), "\n", *_failures(run.results.values())]
     grown = [(growth, run.results[growth.name]) for growth in GROWTHS if growth.name in run.results]
     parts += _growths(grown)
     for row, result in measured:
@@ -58,18 +65,66 @@ def write(run: Run) -> None:
 
 
 def _goals(measured: list[tuple[Row, Result]]) -> Iterator[str]:
-    yield "| work | goal | ours | floor | best peer | |\n|---|---|---|---|---|---|\n"
+    yield "| work | goal | ours | floor | ours ÷ floor | best peer | ours ÷ peer | |\n"
+    yield "|---|---|---|---|---|---|---|---|\n"
     for row, result in measured:
-        ours = row.ours(result)
-        said = "not measured" if ours is None else f"{ours:,.3g}{' × floor' if row.of == 'ratio' else ''}"
+        ours = result.median(OURS.name)
+        said = "not measured" if ours is None else _figure(ours)
         more = "; ".join(_more(result, name) for name in (*row.also, *row.at_least))
-        verdict = {True: "met", False: "**missed**", None: "–"}[row.is_met(result)]
-        floor = _figure(result.median(FLOOR.name))
-        cells = (row.title, _goal(row), f"{said}{f' ({more})' if more else ''}", floor, _best_peer(result), verdict)
+        floor, peer = result.median(FLOOR.name), _best_peer(result)
+        best = f"{_figure(result.median(peer))} {peer}" if peer else "–"
+        cells = (
+            row.title, _goal(row), f"{said}{f' ({more})' if more else ''}", _figure(floor),
+            _figure(result.ratio(OURS.name, FLOOR.name)), best, _figure(result.ratio(OURS.name, peer)),
+            VERDICTS[row.is_met(result)],
+        )  # fmt: skip
         yield "| " + " | ".join(cells) + " |\n"
     missed = [row for row, result in measured if row.is_met(result) is False]
     if missed:
         yield "\n" + "\n".join(f"- **{row.title}**: {row.why or 'not looked into yet.'}" for row in missed) + "\n"
+
+
+def _failures(results: Iterable[Result]) -> Iterator[str]:
+    """Who could not be measured, and why."""
+    for result in results:
+        for name, why in result.failures.items():
+            yield f"- {result.row}, {name}: could not be measured: {why.splitlines()[0] if why else '?'}\n"
+
+
+def _whole_stack(run: Run) -> str:
+    """What an idle watcher takes on a machine that has nginx and the node, if both were measured."""
+    node, nginx = run.results.get("idle"), run.results.get("nginx-idle")
+    if node is None or nginx is None:
+        return ""
+    parts = node.median(OURS.name), nginx.median(OURS.name), nginx.more(OURS.name, "kernel_bytes")
+    if None in parts:
+        return ""
+    # Four sockets were counted, the browser's own among them.
+    in_node, in_nginx, in_kernel = (part / 1024 for part in parts if part is not None)
+    in_kernel *= 3 / 4
+    return (
+        f"\nAn idle watcher takes {in_node:.1f} KiB in the node, {in_nginx:.1f} in nginx, and {in_kernel:.1f} in "
+        f"the kernel for its three sockets: {in_node + in_nginx + in_kernel:.1f} KiB of the whole stack.\n"
+    )
+
+
+def _verdicts(run: Run) -> dict[str, str]:
+    """What became of each goal, by row."""
+    rows = {row.name: VERDICTS[row.is_met(run.results[row.name])] for row in ROWS if row.name in run.results}
+    grown = {
+        growth.name: growth.is_natural(run.results[growth.name]) for growth in GROWTHS if growth.name in run.results
+    }
+    return rows | {name: VERDICTS[is_natural] for name, is_natural in grown.items()}
+
+
+def _against(run: Run) -> str:
+    """Whether the run before came to the same verdicts."""
+    if not run.before:
+        return ""
+    now = _verdicts(run)
+    others = [f"{name} ({was})" for name, was in run.before.verdicts.items() if now.get(name, was) != was]
+    same = f"not in all: it had {', '.join(others)}" if others else "in all"
+    return f"\nThe run before this one, of commit {run.before.commit}, came to the same verdicts {same}.\n"
 
 
 def _goal(row: Row) -> str:
@@ -83,12 +138,10 @@ def _more(result: Result, name: str) -> str:
 
 
 def _best_peer(result: Result) -> str:
+    """Its name, "" if none was measured."""
     medians = {peer.name: result.median(peer.name) for peer in PEERS}
     known = {name: value for name, value in medians.items() if value is not None}
-    if not known:
-        return "–"
-    best = min(known, key=lambda name: known[name])
-    return f"{_figure(known[best])} {best}"
+    return min(known, key=lambda name: known[name]) if known else ""
 
 
 def _figure(value: float | None) -> str:
@@ -101,7 +154,7 @@ def _growths(grown: list[tuple[Growth, Result]]) -> Iterator[str]:
         worst, is_natural = growth.worst(result), growth.is_natural(result)
         said = "not measured" if worst is None else f"{worst:.2f} × what {growth.order} growth allows"
         verdict = "" if is_natural else ": **worse than its natural order**" if is_natural is not None else ""
-        points = [point for point in growth.points if str(point) in result.samples]
+        points = sorted(map(int, result.samples))
         yield f"\n### {growth.title[0].upper()}{growth.title[1:]}\n\n{said}{verdict}.\n\n"
         yield f"![{growth.title}](performance/{growth.name}.svg)\n\n"
         yield "| " + " | ".join([growth.axis, *(f"{point:,}" for point in points)]) + " |\n"
@@ -119,8 +172,6 @@ def _details(row: Row, result: Result) -> Iterator[str]:
         times = f"{ratio:.2f}" if ratio and subject != FLOOR.name else ""
         cells = (subject, _figure(result.median(subject)), f"{_figure(low)} to {_figure(high)}", times, states)
         yield "| " + " | ".join((*cells, _NOTES.get(subject, ""))) + " |\n"
-    for subject, why in result.failures.items():
-        yield f"| {subject} | could not be measured | | | | {why.splitlines()[0] if why else ''} |\n"
 
 
 def draw(measured: list[tuple[Row, Result]], grown: list[tuple[Growth, Result]]) -> None:
@@ -141,7 +192,7 @@ def draw(measured: list[tuple[Row, Result]], grown: list[tuple[Growth, Result]])
 def _line(growth: Growth, result: Result) -> "Figure":
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    points = [point for point in growth.points if str(point) in result.samples]
+    points = sorted(map(int, result.samples))
     figure = Figure(figsize=(7, 2.5), layout="constrained")
     axes = figure.subplots()
     axes.plot(points, [result.median(str(point)) or 0.0 for point in points], marker="o", color="#c2185b")

@@ -56,12 +56,20 @@ class Result(msgspec.Struct):
         return statistics.median(values) if values else None
 
 
+class Before(msgspec.Struct, frozen=True):
+    """What the recorded run before this one came to."""
+
+    commit: str
+    verdicts: dict[str, str]
+
+
 class Run(msgspec.Struct):
     """What `make bench` writes. `began` is in UTC."""
 
     began: str
     machine: dict[str, str]
     results: dict[str, Result] = {}
+    before: Before | None = None
 
     def save(self, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)

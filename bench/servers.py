@@ -2,10 +2,12 @@
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
 import time
+import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -43,12 +45,6 @@ class Server:
         """Of its main thread alone."""
         return _run_time_s(Path(f"/proc/{self.pid}/task/{self.pid}"))
 
-    def background_share(self, seconds: float = 2.0) -> float:
-        """What it uses of a core when nobody asks it anything: after a start a node looks through its ledger."""
-        before = self.cpu_s()
-        time.sleep(seconds)
-        return (self.cpu_s() - before) / seconds
-
     def rss_bytes(self) -> int:
         return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
@@ -61,6 +57,39 @@ class Server:
         except subprocess.TimeoutExpired:
             self._child.kill()
             self._child.wait()
+
+
+class Look:
+    """A node's look through its ledger, which after a start is fast, and what it costs beside what is measured.
+
+    Made while nobody asks the node anything: then its cost per row is seen.
+    """
+
+    def __init__(self, server: Server, seconds: float = 2.0) -> None:
+        self._server = server
+        before, cpu_s = self._rows(), server.cpu_s()
+        time.sleep(seconds)
+        self._began_at, self._began_rows = time.monotonic(), self._rows()
+        rows = self._began_rows - before
+        self._row_s = (server.cpu_s() - cpu_s) / rows if rows else 0.0
+
+    def _rows(self) -> float:
+        return metrics_on(self._server.port)["like_rows_checked_total"]
+
+    def cost_s(self) -> float:
+        """Of the rows since it was made."""
+        return (self._rows() - self._began_rows) * self._row_s
+
+    def cost_us(self, per_s: float) -> float:
+        """The same for each of so many messages a second."""
+        return self.cost_s() / (time.monotonic() - self._began_at) * 1e6 / per_s
+
+
+def metrics_on(port: int) -> dict[str, float]:
+    """A node's metrics without labels."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        text = answer.read().decode()
+    return {name: float(value) for name, value in re.findall(r"^(\w+) (\S+)$", text, re.MULTILINE)}
 
 
 def _run_time_s(task: Path) -> float:
@@ -78,6 +107,7 @@ def serving(
     *,
     env: Mapping[str, str] | None = None,
     core: int = SERVER_CORE,
+    within_s: float = READY_WITHIN_S,
 ) -> Iterator[Server]:
     """The process of this command while the body runs, from the moment that its port is open."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -89,14 +119,14 @@ def serving(
         )  # fmt: skip
     server = Server(child, port, log)
     try:
-        _wait_until_open(server)
+        _wait_until_open(server, within_s)
         yield server
     finally:
         server.end()
 
 
-def _wait_until_open(server: Server) -> None:
-    deadline = time.monotonic() + READY_WITHIN_S
+def _wait_until_open(server: Server, within_s: float) -> None:
+    deadline = time.monotonic() + within_s
     while time.monotonic() < deadline and server.is_running:
         try:
             socket.create_connection(("127.0.0.1", server.port), 1).close()

@@ -6,14 +6,11 @@ its core, and has 500 watchers; a press on it is followed to a browser of the ot
 
 import argparse
 import asyncio
-import contextlib
 import math
 import statistics
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -23,8 +20,8 @@ import msgspec
 from bench.clusters import ClusterNode, pair
 from bench.compiled import PLACE
 from bench.latency import read_on, watch
-from bench.load import run_load
-from bench.machine import LOAD_CORE, REPOSITORY, SERVER_CORE, describe
+from bench.load import Beside, loaded, run_load
+from bench.machine import LOAD_CORE, REPOSITORY, SERVER_CORE, describe, stay_off_the_servers_core
 from bench.results import percentile_ms
 from bench.subjects import FAN, OURS, PRESS
 
@@ -35,9 +32,11 @@ EVERY_S: Final = 10.0
 # Pages, caches and buckets fill at first.
 WARM_SHARE: Final = 0.15
 CHUNK_S: Final = 55.0
+# Fewer points make no line.
+MINUTES_MIN: Final = 1.5
 WATCHERS: Final = 500
 PROBES_PER_S: Final = 20
-# A drift within an hour of less than this, or of less than two of its errors, is none.
+# A drift of less than this part of the mean within an hour is none.
 FLAT: Final = 0.02
 
 
@@ -69,8 +68,12 @@ class Drift(msgspec.Struct, frozen=True):
     error: float
 
     @property
-    def is_flat(self) -> bool:
-        return abs(self.per_hour) <= max(FLAT * abs(self.mean), 2 * self.error)
+    def verdict(self) -> str:
+        """A line that could as well drift by much more than is allowed says nothing."""
+        allowed = FLAT * abs(self.mean)
+        if abs(self.per_hour) + 2 * self.error <= 2 * allowed:
+            return "flat"
+        return "**drifts**" if abs(self.per_hour) > max(allowed, 2 * self.error) else "not known"
 
 
 def drift(at_s: list[float], values: list[float]) -> Drift:
@@ -86,16 +89,19 @@ def drift(at_s: list[float], values: list[float]) -> Drift:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.soak")
     parser.add_argument("--minutes", type=float, default=60.0, help="an hour is what docs/soak.md is written from")
-    minutes = parser.parse_args().minutes
+    minutes = max(parser.parse_args().minutes, MINUTES_MIN)
+    stay_off_the_servers_core()
     folder = PLACE / "scratch"
     folder.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(dir=folder) as place,
         pair(Path(place), cores=(SERVER_CORE, LOAD_CORE)) as (a, b),
     ):
-        rate = _rate_at_half(a)
+        watchers = Beside("fan", (*OURS.talk[FAN], "-R", "10"), WATCHERS)
+        with loaded(a.server, watchers, chunk_s=CHUNK_S):
+            rate = _rate_at_half(a)
         print(f"{rate:,.0f} presses a second for {minutes:g} minutes", flush=True)
-        with _loaded(a, rate) as faults:
+        with loaded(a.server, Beside("press", _pressing(rate), 64), watchers, chunk_s=CHUNK_S) as faults:
             moments = asyncio.run(_observe(a, b, 60 * minutes, faults))
     text = page(moments, rate)
     print(text)
@@ -115,33 +121,6 @@ def _rate_at_half(node: ClusterNode) -> float:
 
 def _pressing(rate: float) -> tuple[str, ...]:
     return (*OURS.talk[PRESS], "-w", "64", "-R", str(rate))
-
-
-@contextlib.contextmanager
-def _loaded(node: ClusterNode, rate: float) -> Iterator[list[Exception]]:
-    """Pressed on and watched while the body runs; yields why that has ended, once it has."""
-    is_over = threading.Event()
-    faults: list[Exception] = []
-
-    def load(mode: str, options: tuple[str, ...], connections: int) -> None:
-        try:
-            while not is_over.is_set():
-                run_load(node.server, mode, *options, seconds=CHUNK_S, connections=connections)
-        except Exception as error:  # noqa: BLE001 - raised again below, by the one who waits
-            faults.append(error)
-
-    threads = [
-        threading.Thread(target=load, args=("press", _pressing(rate), 64)),
-        threading.Thread(target=load, args=("fan", (*OURS.talk[FAN], "-R", "10"), WATCHERS)),
-    ]
-    for thread in threads:
-        thread.start()
-    try:
-        yield faults
-    finally:
-        is_over.set()
-        for thread in threads:
-            thread.join()
 
 
 async def _observe(a: ClusterNode, b: ClusterNode, seconds: float, faults: list[Exception]) -> list[Moment]:
@@ -207,11 +186,12 @@ def page(moments: list[Moment], rate: float) -> str:
     ]
     for name, title in FIGURES.items():
         found = drift([each.at_s for each in moments[warm:]], [getattr(each, name) for each in moments[warm:]])
-        verdict = "flat" if found.is_flat else "**drifts**"
-        lines.append(f"| {title} | {found.mean:,.4g} | {found.per_hour:+,.2g} | {found.error:,.2g} | {verdict} |")
+        grown, error = f"{found.per_hour:+,.2g}", f"{found.error:,.2g}"
+        lines.append(f"| {title} | {found.mean:,.4g} | {grown} | {error} | {found.verdict} |")
     lines.append("")
     lines.append(
-        f"Flat: it drifts by less than {FLAT:.0%} of its mean in an hour, or by less than two standard errors."
+        f"Flat: with two standard errors on top, it drifts by less than {2 * FLAT:.0%} of its mean in an hour. "
+        "Where the error is too large for that, and the drift not larger than it, nothing is known."
     )
     return "\n".join(lines) + "\n"
 

@@ -26,11 +26,11 @@ BEFORE_ALL: Final = -(1 << 63)
 
 
 class Round:
-    """Where the walk is. `passes` counts the ends."""
+    """Where the walk is. `passes` counts the ends, `checked` the rows that were looked at."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
-        self.passes = 0
+        self.passes = self.checked = 0
         self.begin_again()
 
     def begin_again(self) -> None:
@@ -107,6 +107,7 @@ class Round:
     def _look(self, limit: int, erased: Collection[bytes], changes: Changes) -> int:
         """Look at the item's next rows; how much work that was."""
         rows = self._table.rows_of(self._item_id, self._item, self._next_actor, limit)
+        self.checked += len(rows)
         sums = self._sums()
         if any(row.gen > sums.gen for row in rows):
             # Not to be removed: it is the item's own row that is older than it was.

@@ -225,6 +225,7 @@ class Node:
             "differences_total": self._peering.replies.differences,
             "quarantined_rows": self._ledger.quarantined,
             "rounds_total": self._ledger.round.passes,
+            "rows_checked_total": self._ledger.round.checked,
         }
 
     # -- what the ledger's thread has done (BatchOwner)

@@ -3,12 +3,13 @@
 import math
 import random
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from bench import report, results, soak
-from bench.__main__ import _cases
+from bench import report, results, servers, soak
+from bench.__main__ import _cases, _measure
 from bench.growth import GROWTHS, TOLERANCE, Growth
 from bench.results import Result, Run, Sample, compared, recorded
 from bench.rows import ROWS, Row
@@ -137,12 +138,40 @@ def test_the_page_has_goals_misses_with_their_reason_peers_and_growth(
     run.results["a-growth"] = grown(1, 1, 9)
     report.write(run)
     text = (documents / "performance.md").read_text()
-    assert f"| a row | ≤ 1.25 × floor | 3 × floor | 1 | 2 {PEERS[0].name} | **missed** |" in text
-    assert "| a met row | ≤ 10 µs | 9 | – | – | met |" in text
+    assert f"| a row | ≤ 1.25 × floor | 3 | 1 | 3 | 2 {PEERS[0].name} | 1.5 | **missed** |" in text
+    assert "| a met row | ≤ 10 µs | 9 | – | – | – | – | met |" in text
     assert "- **a row**: The reason." in text
-    assert "| nchan | could not be measured | | | | nginx with nchan |" in text
+    assert "- a-row, nchan: could not be measured: nginx with nchan\n" in text
     assert "9.00 × what constant growth allows: **worse than its natural order**." in text
     assert recorded(documents / "performance.json") == run
+
+
+def test_the_page_says_whether_the_run_before_came_to_the_same_verdicts(
+    documents: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "ROWS", (row(10),))
+    monkeypatch.setattr(report, "GROWTHS", (growth(),))
+    said = []
+    for place, (value, last) in enumerate([(9, 1), (8, 1), (11, 1), (11, 9)]):
+        grown_so = grown(1, 1, last)
+        run = Run(f"{place}", {"commit": f"c{place}"}, {"a-row": result(ours=seen(value)), "a-growth": grown_so})
+        report.write(run)
+        text = (documents / "performance.md").read_text()
+        said += [line.partition("came to ")[2] for line in text.splitlines() if line.startswith("The run before")]
+    same = "the same verdicts "
+    assert said == [
+        f"{same}in all.",
+        f"{same}not in all: it had a-row (met).",
+        f"{same}not in all: it had a-growth (met).",
+    ]
+
+
+def test_the_page_adds_up_what_a_watcher_takes(documents: Path) -> None:
+    run = Run("", {})
+    run.results["idle"] = result(ours=seen(2048))
+    run.results["nginx-idle"] = result(ours=seen(4096, kernel_bytes=8192))
+    report.write(run)
+    assert "2.0 KiB in the node, 4.0 in nginx, and 6.0 in the kernel" in (documents / "performance.md").read_text()
 
 
 def test_the_same_run_gives_the_same_page(documents: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,12 +189,14 @@ def test_a_drift_has_the_error_of_its_slope() -> None:
     at_s = [10.0 * number for number in range(1, 361)]
     noise = random.Random(7)
     steady = soak.drift(at_s, [100 + noise.gauss(0, 1) for _ in at_s])
-    assert steady.is_flat
+    assert steady.verdict == "flat"
     # What theory says for noise of 1 over an hour of 360 samples: sqrt(12 / n).
     assert steady.error == pytest.approx(math.sqrt(12 / 360), rel=0.15)
     leak = soak.drift(at_s, [100 + 5 * at / 3600 + noise.gauss(0, 1) for at in at_s])
     assert leak.per_hour == pytest.approx(5, abs=0.6)
-    assert not leak.is_flat
+    assert leak.verdict == "**drifts**"
+    loud = soak.drift(at_s, [100 + noise.gauss(0, 60) for _ in at_s])
+    assert loud.verdict == "not known"
 
 
 def test_the_soaks_page_says_what_drifts() -> None:
@@ -181,3 +212,23 @@ def test_results_are_compared_beyond_noise_only() -> None:
     before = result(ours=seen(1.0))
     assert compared(result(ours=seen(1 + results.NOISE * 0.9)), before, [OURS.name], FLOOR.name) == []
     assert compared(result(ours=seen(1 + results.NOISE * 1.1)), before, [OURS.name], FLOOR.name) != []
+
+
+def test_what_a_look_through_the_ledger_costs_is_known_by_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = iter([1000, 3000, 3500])
+    cpu_s = iter([10.0, 10.2])
+    monkeypatch.setattr(servers, "metrics_on", lambda port: {"like_rows_checked_total": next(rows)})
+    server = SimpleNamespace(port=1, cpu_s=lambda: next(cpu_s))
+    assert servers.Look(server, seconds=0.0).cost_s() == pytest.approx(500 * 0.2 / 2000)  # type: ignore[arg-type]
+
+
+def test_one_that_fails_gives_up_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_: Path, __: float) -> Any:
+        raise FileNotFoundError("ss")
+
+    found = result()
+    _measure("peer", fails, found, 1.0, "turn 1")
+    _measure("peer", fails, found, 1.0, "turn 2")
+    _measure("ours", lambda *_: Sample(1.0), found, 1.0, "turn 1")
+    assert found.failures == {"peer": "ss"}
+    assert found.median("ours") == 1.0

@@ -56,6 +56,7 @@ def test_a_round_over_a_sound_ledger_changes_nothing_and_ends(ledger: Ledger) ->
     before = rows_of(ledger)
     go_whole_round(ledger)
     assert (ledger.round.passes, rows_of(ledger)) == (1, before)
+    assert ledger.round.checked == len(before)
 
 
 def test_a_step_looks_at_about_so_many_rows(ledger: Ledger) -> None:
