@@ -10,21 +10,22 @@ class Alarm:
     def __init__(self, ring: Callable[[], None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._ring = ring
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        # Not the timer's own: uvloop gives what is due at once no time.
+        self._at = float("inf")
 
     def set(self, in_s: float | None) -> None:
         """None: for no time."""
-        at = None if in_s is None else self._loop.time() + in_s
-        if at is None or (self._timer is not None and self._timer.when() <= at):
+        if in_s is None or (at := self._loop.time() + in_s) >= self._at:
             return
         self.stop()
-        self._timer = self._loop.call_at(at, self._go_off)
+        self._at, self._timer = at, self._loop.call_at(at, self._go_off)
 
     def stop(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
+        self._at, self._timer = float("inf"), None
 
     def _go_off(self) -> None:
-        self._timer = None
+        self._at, self._timer = float("inf"), None
         self._ring()
