@@ -24,7 +24,8 @@ from bench.subjects import FAN, FLOOR, ITEMS, NEW_PRESS, OURS, OWN_TICK
 
 # What a figure wobbles by, and what caches that grow too small add.
 TOLERANCE: Final = 1.5
-NODES_RATE: Final = 2000
+# What eight nodes on one core can take, each with a commit for every press.
+NODES_RATE: Final = 300
 # Each has a place of its own in an item's rows, and its tabs stand there.
 VISITORS: Final = 1000
 # A node, and the load, need some files for other things.

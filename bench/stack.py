@@ -15,6 +15,7 @@ from bench.subjects import FAN, IDLE, OURS, PRESS, Subject
 # Two connections of the worker's 20,000 each; some are for asking which node.
 IDLE_WATCHERS: Final = 9000
 FAN_WATCHERS: Final = 1000
+CROWD: Final = 2500
 
 
 @contextmanager
@@ -46,6 +47,17 @@ def fan(subject: Subject, folder: Path, seconds: float) -> Sample:
 def press(subject: Subject, folder: Path, seconds: float) -> Sample:
     alone, both = _measured(folder, "press", *OURS.talk[PRESS], "-w", "16", seconds=seconds, connections=64)
     return Sample(alone["cpu_us"], alone.distance_ns, {"with_node_us": both["cpu_us"], "per_s": alone["per_s"]})
+
+
+def crowd(subject: Subject, folder: Path, seconds: float) -> Sample:
+    """How much of the core that nginx and a node share a crowd takes, each of whom is told 20 times a second."""
+    with _stack(folder) as (nginx, node):
+        pids = [*nginx.child_pids(), node.server.pid]
+        measured = run_load(
+            nginx, "fan", *OURS.talk[FAN], "-R", "100", seconds=seconds, connections=CROWD, pids=pids
+        )
+    more = {"cpu_us": measured["cpu_us"], "per_s": measured["per_s"]}
+    return Sample(measured["utilisation"], measured.distance_ns, more)
 
 
 def idle(subject: Subject, folder: Path, seconds: float) -> Sample:
