@@ -34,6 +34,8 @@ from app.pace import WORK_PER_TURN, Pace
 BACKLOG_BYTES_MAX: Final = 256 * 1024
 # Linux keeps twice as much, with what it needs itself: numbers that are old by the time a slow client reads them.
 SOCKET_BYTES: Final = 32 * 1024
+# Of a hundred that flood, Linux would keep 25 MB, to be read in one turn of the loop once they are heard again.
+SOCKET_BYTES_IN: Final = 16 * 1024
 LINGER_S: Final = 1.0
 # The longest message fits.
 READ_BYTES: Final = 8 * 1024
@@ -82,13 +84,12 @@ class Connection(asyncio.Protocol):
     )  # fmt: skip
 
     def __init__(self, transport: asyncio.Transport, owner: Owner, outboxes: Outboxes) -> None:
-        self._transport = transport
-        self._owner = owner
-        self._outboxes = outboxes
+        self._transport, self._owner, self._outboxes = transport, owner, outboxes
         self._loop = asyncio.get_running_loop()
         # The transport's own socket, which it keeps open until after `connection_lost`.
         connected: socket.socket = transport.get_extra_info("socket")
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BYTES)
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BYTES_IN)
         self._socket = socket.SocketType(
             connected.family, connected.type, connected.proto, fileno=connected.fileno()
         )
@@ -102,8 +103,7 @@ class Connection(asyncio.Protocol):
         # Messages that wait until the client may be heard again, and what came behind them; None: nothing waits.
         self._held: deque[Event] | None = None
         self._unread = b""
-        self._is_waiting = False
-        self._is_closing = False
+        self._is_waiting = self._is_closing = False
         self._look_at = 0
         self.heard_at = self._loop.time()
         self.pace: Pace | None = None

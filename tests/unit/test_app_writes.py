@@ -10,7 +10,7 @@ import pytest
 from app import connection as connection_module
 from app import hub as hub_module
 from app import keys
-from app.connection import SOCKET_BYTES, Connection
+from app.connection import SOCKET_BYTES, SOCKET_BYTES_IN, Connection
 from cluster.surface import Changed, ItemState
 from tests.unit.lazy import Lazy
 from tests.unit.sites import Browser, Site, until
@@ -79,6 +79,7 @@ async def test_a_slow_watcher_costs_64_kb_and_gets_one_frame_with_the_truth_when
     # Linux counts its own needs too: twice what was asked for.
     held: Any = connection._transport.get_extra_info("socket")
     assert held.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) == 2 * SOCKET_BYTES == 64 * 1024
+    assert held.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) == 2 * SOCKET_BYTES_IN == 32 * 1024
     frame_bytes = len(MANY) * (len(MANY[0]) + 8)
     assert connection.backlog_bytes() < frame_bytes
     assert connection.untaken_bytes() <= 64 * 1024
