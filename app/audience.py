@@ -82,14 +82,13 @@ class Audience:
 
 
 class Watched:
-    """One watched item, and by how many. `state` is None until the engine has told it."""
+    """One watched item. `state` is None until the engine has told it."""
 
-    __slots__ = ("audiences", "state", "watchers")
+    __slots__ = ("audiences", "state")
 
     def __init__(self) -> None:
         self.audiences: set[Audience] = set()
         self.state: ItemState | None = None
-        self.watchers = 0
 
 
 class Audiences:
@@ -104,25 +103,16 @@ class Audiences:
 
     def move(self, watcher: Watcher, items: frozenset[str]) -> None:
         """From the audience of what it has watched to that of these other items; of none to none."""
-        old, before = watcher.audience, watcher.items
+        old = watcher.audience
         # The new one first, or what both watch would be forgotten.
         watcher.audience = None
         if items:
             watcher.audience = self._by_items.get(items) or self._gather(items)
             watcher.audience.place(watcher)
-        for item in items - before:
-            self.items[item].watchers += 1
-        for item in before - items:
-            self.items[item].watchers -= 1
         if old is not None:
             old.leave(watcher)
             if not old.quick and not old.slow:
                 self._dissolve(old)
-
-    def watchers(self, item: str) -> int:
-        """How many watch this item."""
-        watched = self.items.get(item)
-        return watched.watchers if watched is not None else 0
 
     def who_gets(self, news: News) -> dict[Audience, News]:
         """What of it each audience is to be told."""

@@ -224,7 +224,7 @@ class Hub:
             return
         self._audiences.move(watcher, items)
         for item in items ^ before:
-            self._viewers.set_own(item, self._audiences.watchers(item))
+            self._viewers.change_own(item, 1 if item in items else -1)
         if missed := self._pushed.of(before & items):
             # The push that is under way may not have come to it yet, and passes it over now.
             if watcher.missed is None:

@@ -128,8 +128,8 @@ class Budget(Protocol):
 class Viewing(Protocol):
     """How many browsers watch each item in the whole cluster: exact to a second while all links are up."""
 
-    def set_own(self, item: str, viewers: int) -> None:
-        """So many watch this item here; to be said after each change of it."""
+    def change_own(self, item: str, by: int) -> None:
+        """So many more watch this item here, or fewer."""
 
     def total(self, item: str) -> int:
         """In the whole cluster."""

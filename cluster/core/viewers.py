@@ -34,9 +34,9 @@ class Viewers:
     def subscribe(self, on_viewers: Callable[[dict[str, int]], None]) -> None:
         self._subscribers.append(on_viewers)
 
-    def set_own(self, item: str, viewers: int) -> None:
-        """So many browsers watch this item here."""
-        _put(self._own, item, viewers)
+    def change_own(self, item: str, by: int) -> None:
+        """So many browsers more watch this item here."""
+        _put(self._own, item, self._own.get(item, 0) + by)
         self._untold.add(item)
         self._changed.add(item)
 

@@ -42,7 +42,6 @@ VIEWED_MAX: Final = 2000
 
 Origin = Annotated[bytes, msgspec.Meta(min_length=ORIGIN_LENGTH, max_length=ORIGIN_LENGTH)]
 Seq = Annotated[int, msgspec.Meta(ge=0, le=SEQ_MAX)]
-Viewers = Annotated[int, msgspec.Meta(ge=0, le=SEQ_MAX)]
 # Of a head, as the run that it is of gave it out (R10); b"" where it passed a node of the first version.
 Stamp = Annotated[bytes, msgspec.Meta(max_length=STAMP_LENGTH)]
 
@@ -203,7 +202,7 @@ class Mend(msgspec.Struct, array_like=True, frozen=True, tag=13):
 class Watching(msgspec.Struct, array_like=True, frozen=True, tag=15):
     """How many browsers watch items at the sender, at most 2,000: all once per link, then the changed ones."""
 
-    viewers: dict[str, Viewers]
+    viewers: dict[str, Annotated[int, msgspec.Meta(ge=0, le=SEQ_MAX)]]
 
 
 Message = (
@@ -280,10 +279,10 @@ def pages(rows: Sequence[Row]) -> Iterable[Sequence[Row]]:
         yield rows[first : first + PAGE_ROWS]
 
 
-def parts(heads: Mapping[T, int], most: int = HEADS_MAX) -> Iterable[dict[T, int]]:
-    """The heads, or whatever else, cut into parts that a message may have."""
-    entries = iter(heads.items())
-    while part := dict(islice(entries, most)):
+def parts(entries: Mapping[T, int], most: int = HEADS_MAX) -> Iterable[dict[T, int]]:
+    """Heads, or what else a message has so many of at most, cut into parts for one each."""
+    left = iter(entries.items())
+    while part := dict(islice(left, most)):
         yield part
 
 

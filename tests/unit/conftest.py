@@ -13,10 +13,12 @@ from hypothesis import settings
 
 from app.main import TEMPLATES, build_app, build_tools
 from tests.unit.fakes import FakeEngine
+from tests.unit.halls import hall, one_at_a_time
 from tests.unit.ledgers import ledger, reopen
+from tests.unit.replicas import ann, ben
 from tests.unit.sites import Site, make_settings
 
-__all__ = ["ledger", "reopen"]  # fixtures made elsewhere
+__all__ = ["ann", "ben", "hall", "ledger", "one_at_a_time", "reopen"]  # fixtures made elsewhere
 
 # A busy machine must not fail a property that holds.
 settings.register_profile("unhurried", deadline=None)

@@ -1,5 +1,10 @@
 """A hub with a clock of the test's, and watchers that keep what they are sent."""
 
+from typing import Any
+
+import pytest
+
+from app import writes
 from app.audience import Watcher
 from app.hub import Hub
 from app.metrics import Metrics
@@ -53,3 +58,20 @@ class Hall:
         watched = self.hub._audiences.items.get(item)
         state = watched.state if watched is not None and watched.state is not None else ItemState()
         self.hub.on_changed(Changed({item: state}, {(item, visitor + bytes(6)): Tally(gen, n)}))
+
+
+def finish(push: Any) -> None:
+    """Let a push that was begun by hand go on to its end."""
+    with pytest.raises(StopIteration):
+        while True:
+            push.send(None)
+
+
+@pytest.fixture
+def hall() -> Hall:
+    return Hall()
+
+
+@pytest.fixture
+def one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writes, "WRITES_PER_TURN", 1)

@@ -1,5 +1,7 @@
 """Replicas connected by hand: a test carries the frames, and may hold them, drop them or say them twice."""
 
+import pytest
+
 from cluster.core.copies import Copies, Owed
 from cluster.core.events import (
     Asked,
@@ -122,6 +124,16 @@ class Side:
 
     def count(self, item: str = HOME) -> int:
         return self.table.count(item)
+
+
+@pytest.fixture
+def ann() -> Side:
+    return Side("a")
+
+
+@pytest.fixture
+def ben() -> Side:
+    return Side("b")
 
 
 def open_link(dialer: Side, listener: Side, link: int = 1) -> None:

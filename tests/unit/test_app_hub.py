@@ -10,13 +10,8 @@ from app import wire, writes
 from app.audience import Watcher
 from cluster.core.items import erasure_key
 from cluster.surface import Changed, ItemState, Tally
-from tests.unit.halls import OTHER, VISITOR, Hall
+from tests.unit.halls import OTHER, VISITOR, Hall, finish
 from tests.unit.outlets import FakeOutlet
-
-
-@pytest.fixture
-def hall() -> Hall:
-    return Hall()
 
 
 async def test_many_commits_in_one_interval_are_one_write_with_the_newest_count(hall: Hall) -> None:
@@ -231,22 +226,11 @@ async def _paused_between(hall: Hall, *watched: tuple[str, ...]) -> tuple[Any, l
     return push, [each for each in watchers if each not in written]
 
 
-def _finish(push: Any) -> None:
-    with pytest.raises(StopIteration):
-        while True:
-            push.send(None)
-
-
-@pytest.fixture
-def one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writes, "WRITES_PER_TURN", 1)
-
-
 @pytest.mark.usefixtures("one_at_a_time")
 async def test_an_audience_may_be_gone_when_its_turn_comes(hall: Hall) -> None:
     push, (left, *_) = await _paused_between(hall, ("tap:a",), ("tap:b",))
     hall.hub.remove(left[0])
-    _finish(push)
+    finish(push)
     assert not left[1].sent
 
 
@@ -254,7 +238,7 @@ async def test_an_audience_may_be_gone_when_its_turn_comes(hall: Hall) -> None:
 async def test_who_watches_more_while_a_push_is_under_way_does_not_miss_it(hall: Hall) -> None:
     push, (left, *_) = await _paused_between(hall, ("tap:a",), ("tap:a",))
     hall.hub.watch(left[0], ["tap:c"])
-    _finish(push)
+    finish(push)
     assert left[1].messages() == [{"type": "counts", "counts": {"tap:a": 1}}]
 
 
@@ -262,7 +246,7 @@ async def test_who_watches_more_while_a_push_is_under_way_does_not_miss_it(hall:
 async def test_who_falls_behind_while_a_push_is_under_way_gets_it_later(hall: Hall) -> None:
     push, (left, *_) = await _paused_between(hall, ("tap:a",), ("tap:a",))
     left[1].keep(b"an answer")
-    _finish(push)
+    finish(push)
     assert not left[1].sent
     left[1].drain()
     assert left[1].messages() == [{"type": "counts", "counts": {"tap:a": 1}}]
@@ -283,60 +267,3 @@ def test_the_number_of_watchers_is_reported(hall: Hall) -> None:
     assert hall.reported == [1, 2, 1]
     (audience,) = hall.hub._audiences.items["tap:a"].audiences
     assert hall.hub._visitors[VISITOR] == set(audience.quick.values())
-
-
-# -- viewers
-
-
-async def test_who_watches_hears_how_many_do(hall: Hall) -> None:
-    _, outlet = hall.watcher("tap:a", "tap:b")
-    hall.watcher("tap:a")
-    hall.viewers.publish()
-    await hall.hub.push()
-    assert outlet.messages() == [{"type": "viewers", "viewers": {"tap:a": 2, "tap:b": 1}}]
-
-
-async def test_viewers_of_other_nodes_are_among_them(hall: Hall) -> None:
-    _, outlet = hall.watcher("tap:a")
-    hall.viewers.open_link(1, bytes(16))
-    hall.viewers.hear(1, {"tap:a": 41, "tap:b": 7})
-    hall.viewers.publish()
-    await hall.hub.push()
-    assert outlet.messages() == [{"type": "viewers", "viewers": {"tap:a": 42}}]
-
-
-async def test_who_leaves_is_counted_no_more(hall: Hall) -> None:
-    _, outlet = hall.watcher("tap:a")
-    watcher, _ = hall.watcher("tap:a", "tap:b")
-    hall.hub.unwatch(watcher, ["tap:a"])
-    assert (hall.viewers.total("tap:a"), hall.viewers.total("tap:b")) == (1, 1)
-    hall.hub.remove(watcher)
-    assert hall.viewers.total("tap:b") == 0
-    hall.viewers.publish()
-    await hall.hub.push()
-    assert outlet.messages() == [{"type": "viewers", "viewers": {"tap:a": 1}}]
-
-
-async def test_a_slow_watcher_hears_how_many_watch_when_it_reads_again(hall: Hall) -> None:
-    watcher, outlet = hall.watcher("tap:a", "tap:b")
-    await hall.find_slow(outlet)
-    for _ in range(3):
-        hall.watcher("tap:a")
-        hall.viewers.publish()
-        await hall.hub.push()
-        assert not outlet.sent
-    hall.hub.unwatch(watcher, ["tap:b"])
-    outlet.drain()
-    assert outlet.messages("viewers") == [{"type": "viewers", "viewers": {"tap:a": 4}}]
-
-
-@pytest.mark.usefixtures("one_at_a_time")
-async def test_who_watches_more_while_viewers_are_pushed_does_not_miss_them(hall: Hall) -> None:
-    watchers = [hall.watcher("tap:a"), hall.watcher("tap:a")]
-    hall.viewers.publish()
-    push = hall.hub.push()
-    push.send(None)
-    ((watcher, outlet),) = [each for each in watchers if not each[1].pushes]
-    hall.hub.watch(watcher, ["tap:c"])
-    _finish(push)
-    assert outlet.messages() == [{"type": "viewers", "viewers": {"tap:a": 2}}]

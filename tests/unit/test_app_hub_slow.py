@@ -8,11 +8,6 @@ from tests.unit.halls import VISITOR, Hall
 from tests.unit.outlets import FakeOutlet
 
 
-@pytest.fixture
-def hall() -> Hall:
-    return Hall()
-
-
 @pytest.mark.parametrize("room", [0, 10])
 async def test_a_slow_watcher_is_skipped_and_gets_the_newest_number_when_it_has_drained(
     hall: Hall, room: int

@@ -43,7 +43,7 @@ async def test_who_watches_16_items_gets_one_write_per_tick(site: Site) -> None:
     for count in range(1, 11):
         change(site, items[:8], count)
         change(site, items[8:], count)
-        site.engine.viewers.set_own(items[0], 3 + count)
+        site.engine.viewers.change_own(items[0], 1)
         site.engine.viewers.publish()
         for browser in browsers:
             assert (await browser.hear())["counts"] == dict.fromkeys(items, count)

@@ -9,17 +9,6 @@ from cluster.core.wire import Block, Have, Peers, Push, Status, WireRow, pack
 from tests.unit.replicas import Side, carry, cut, linked, open_link, talk
 from tests.unit.tables import HOME, SONG, THERE, actor, row
 
-
-@pytest.fixture
-def ann() -> Side:
-    return Side("a")
-
-
-@pytest.fixture
-def ben() -> Side:
-    return Side("b")
-
-
 # -- relay
 
 

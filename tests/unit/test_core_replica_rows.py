@@ -9,17 +9,6 @@ from cluster.core.wire import End, Have, LeanPush, Pull, Push, Rows, Status, pac
 from tests.unit.replicas import Side, carry, cut, haves, linked, open_link, pushes, rows_above, talk
 from tests.unit.tables import THERE, press, row
 
-
-@pytest.fixture
-def ann() -> Side:
-    return Side("a")
-
-
-@pytest.fixture
-def ben() -> Side:
-    return Side("b")
-
-
 # -- pushes
 
 

@@ -24,16 +24,6 @@ class Board:
         self.shown |= totals
 
 
-@pytest.fixture
-def ann() -> Side:
-    return Side("a")
-
-
-@pytest.fixture
-def ben() -> Side:
-    return Side("b")
-
-
 def total(side: Side, item: str = HOME) -> int:
     return side.replica.viewers.total(item)
 
@@ -51,8 +41,8 @@ def tell(*sides: Side) -> None:
 def test_own_viewers_are_told_once_with_the_newest_number() -> None:
     viewers = Viewers()
     board = Board(viewers)
-    for number in (1, 2, 3):
-        viewers.set_own(HOME, number)
+    for _ in range(3):
+        viewers.change_own(HOME, 1)
     viewers.publish()
     viewers.publish()
     assert (board.shown, board.times) == ({HOME: 3}, 1)
@@ -61,9 +51,9 @@ def test_own_viewers_are_told_once_with_the_newest_number() -> None:
 def test_an_item_that_nobody_watches_any_more_is_told_as_0_and_forgotten() -> None:
     viewers = Viewers()
     board = Board(viewers)
-    viewers.set_own(HOME, 1)
+    viewers.change_own(HOME, 1)
     viewers.publish()
-    viewers.set_own(HOME, 0)
+    viewers.change_own(HOME, -1)
     viewers.publish()
     assert board.shown == {HOME: 0}
     assert viewers.own == {}
@@ -102,7 +92,7 @@ def test_numbers_of_all_linked_nodes_are_added_up(ann: Side, ben: Side) -> None:
     linked(ben, cid, 2)
     linked(ann, cid, 3)
     for number, side in enumerate((ann, ben, cid), 1):
-        side.replica.viewers.set_own(HOME, number)
+        side.replica.viewers.change_own(HOME, number)
     tell(ann, ben, cid)
     for one, other, link in ((ann, ben, 1), (ben, cid, 2), (ann, cid, 3)):
         talk(one, other, link)
@@ -110,12 +100,12 @@ def test_numbers_of_all_linked_nodes_are_added_up(ann: Side, ben: Side) -> None:
 
 
 def test_a_new_link_is_told_all_and_later_what_has_changed(ann: Side, ben: Side) -> None:
-    ann.replica.viewers.set_own(HOME, 2)
-    ann.replica.viewers.set_own(SONG, 1)
+    ann.replica.viewers.change_own(HOME, 2)
+    ann.replica.viewers.change_own(SONG, 1)
     tell(ann)
     linked(ann, ben)
     assert (total(ben), total(ben, SONG)) == (2, 1)
-    ann.replica.viewers.set_own(HOME, 0)
+    ann.replica.viewers.change_own(HOME, -2)
     tell(ann)
     assert [each.viewers for each in ann.said() if isinstance(each, Watching)] == [{HOME: 0}]
     talk(ann, ben)
@@ -124,8 +114,8 @@ def test_a_new_link_is_told_all_and_later_what_has_changed(ann: Side, ben: Side)
 
 def test_a_lost_peers_viewers_are_gone_and_subscribers_hear_of_it(ann: Side, ben: Side) -> None:
     board = Board(ann.replica.viewers)
-    ann.replica.viewers.set_own(HOME, 1)
-    ben.replica.viewers.set_own(HOME, 4)
+    ann.replica.viewers.change_own(HOME, 1)
+    ben.replica.viewers.change_own(HOME, 4)
     linked(ann, ben)
     tell(ann)
     assert board.shown == {HOME: 5}
@@ -135,7 +125,7 @@ def test_a_lost_peers_viewers_are_gone_and_subscribers_hear_of_it(ann: Side, ben
 
 
 def test_a_silent_peers_viewers_are_gone_with_its_link(ann: Side, ben: Side) -> None:
-    ben.replica.viewers.set_own(HOME, 4)
+    ben.replica.viewers.change_own(HOME, 4)
     linked(ann, ben)
     assert total(ann) == 4
     ann.tick(5.1)
@@ -144,7 +134,7 @@ def test_a_silent_peers_viewers_are_gone_with_its_link(ann: Side, ben: Side) -> 
 
 def test_more_items_than_a_message_holds_go_in_several(ann: Side, ben: Side) -> None:
     for number in range(VIEWED_MAX + 1):
-        ann.replica.viewers.set_own(f"tap:{number}", 1)
+        ann.replica.viewers.change_own(f"tap:{number}", 1)
     open_link(ann, ben)
     carry(ann, ben)
     carry(ben, ann)
@@ -156,7 +146,7 @@ def test_a_peer_that_does_not_understand_it_is_not_told(ann: Side, ben: Side) ->
     link = ann.replica.sessions[1].link
     assert link.peer is not None
     link.peer = msgspec.structs.replace(link.peer, features=["something later"])
-    ann.replica.viewers.set_own(HOME, 1)
+    ann.replica.viewers.change_own(HOME, 1)
     tell(ann)
     assert ann.said() == []
 
