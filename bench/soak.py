@@ -36,6 +36,8 @@ CHUNK_S: Final = 55.0
 MINUTES_MIN: Final = 1.5
 WATCHERS: Final = 500
 PROBES_PER_S: Final = 20
+# Who only watches must be heard of too, or a node closes the connection after 150 s.
+HEARTBEAT_S: Final = 30.0
 # A drift of less than this part of the mean within an hour is none.
 FLAT: Final = 0.02
 
@@ -125,8 +127,10 @@ def _pressing(rate: float) -> tuple[str, ...]:
 
 async def _observe(a: ClusterNode, b: ClusterNode, seconds: float, faults: list[Exception]) -> list[Moment]:
     async with aiohttp.ClientSession() as session:
-        presser = await session.ws_connect(f"http://127.0.0.1:{a.server.port}/live")
-        watcher = await session.ws_connect(f"http://127.0.0.1:{b.server.port}/live")
+        presser, watcher = [
+            await session.ws_connect(f"http://127.0.0.1:{node.server.port}/live", heartbeat=HEARTBEAT_S)
+            for node in (a, b)
+        ]
         sent_at: list[float] = []
         waited_s: list[float] = []
         tasks = [
