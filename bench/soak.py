@@ -37,7 +37,7 @@ MINUTES_MIN: Final = 1.5
 WATCHERS: Final = 500
 PROBES_PER_S: Final = 20
 # Who only watches must be heard of too, or a node closes the connection after 150 s.
-HEARTBEAT_S: Final = 30.0
+PING_S: Final = 30.0
 # A drift of less than this part of the mean within an hour is none.
 FLAT: Final = 0.02
 
@@ -127,16 +127,15 @@ def _pressing(rate: float) -> tuple[str, ...]:
 
 async def _observe(a: ClusterNode, b: ClusterNode, seconds: float, faults: list[Exception]) -> list[Moment]:
     async with aiohttp.ClientSession() as session:
-        presser, watcher = [
-            await session.ws_connect(f"http://127.0.0.1:{node.server.port}/live", heartbeat=HEARTBEAT_S)
-            for node in (a, b)
-        ]
+        presser = await session.ws_connect(f"http://127.0.0.1:{a.server.port}/live")
+        watcher = await session.ws_connect(f"http://127.0.0.1:{b.server.port}/live")
         sent_at: list[float] = []
         waited_s: list[float] = []
         tasks = [
             asyncio.create_task(watch(watcher, sent_at, waited_s, "tap:probe")),
             asyncio.create_task(read_on(presser)),
             asyncio.create_task(_press(presser, sent_at)),
+            asyncio.create_task(_ping(watcher)),
         ]
         moments = []
         began, cpu_s, seen = time.monotonic(), a.server.cpu_s(), 0
@@ -169,6 +168,12 @@ async def _press(socket: aiohttp.ClientWebSocketResponse, sent_at: list[float]) 
         number += 1
         sent_at.append(time.monotonic())
         await socket.send_str(f'{{"type":"press","id":{number},"item":"tap:probe","n":{number}}}')
+
+
+async def _ping(socket: aiohttp.ClientWebSocketResponse) -> None:
+    while True:
+        await asyncio.sleep(PING_S)
+        await socket.send_str('{"type":"ping"}')
 
 
 def page(moments: list[Moment], rate: float) -> str:
