@@ -10,6 +10,7 @@
 # make ablations LIVES=200 the same with each rule switched off in turn; writes docs/ablations.md
 # make autobahn   the WebSocket against the suite of conformance tests; writes docs/autobahn.md; needs Python 2.7
 # make bench-quick  what our node costs beside the floor, in under 3 minutes        make bench  every row, all peers
+# make button   builds app/static/like-button.js, the script of <like-button>; needs npm
 # make soak  an hour at half load: do memory and latency stay where they are?
 
 SHELL := /bin/sh
@@ -27,7 +28,7 @@ LAYERS := lint unit simulation cluster browser compose overload faults
 
 LONG_FAULTS := faults-kills faults-bits
 
-.PHONY: help install run test $(LAYERS) $(LONG_FAULTS) tools simulate ablations autobahn bench bench-quick soak lock clean
+.PHONY: help install run test button $(LAYERS) $(LONG_FAULTS) tools simulate ablations autobahn bench bench-quick soak lock clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -64,6 +65,17 @@ bench-quick: .venv/tests-installed
 
 soak: .venv/tests-installed
 	@.venv/bin/python -m bench.soak
+
+button: app/button/node_modules/.installed
+	@node app/button/build.mjs
+
+app/button/node_modules/.installed: app/button/package-lock.json
+	@npm ci --silent --no-fund --no-audit --prefix app/button
+	@touch $@
+
+tests/browser/node_modules/.installed: tests/browser/package-lock.json
+	@npm ci --silent --no-fund --no-audit --prefix tests/browser
+	@touch $@
 
 # Programs that tests start and that are not Python packages: nginx, a browser, a container engine.
 tools:

@@ -1,4 +1,4 @@
-"""The JSON API: counts, presses with a bearer token, a visitor's erasure, and the cluster as this node sees it.
+"""The JSON API: counts, presses with a bearer token, and a visitor's erasure.
 
 1. The API knows no cookie: who presses is in `Authorization`, or a fresh visitor whose token is returned.
 2. Answers are of this moment and never cached; what they say is what `/live` says in the same words.
@@ -14,7 +14,7 @@ from app.desk import Desk, tally_in
 from app.problems import RefusedError
 from app.session import ITEMS_MAX
 from app.visitors import actor_of, new_visitor
-from cluster.surface import ItemState, NodeStatus
+from cluster.surface import ItemState
 
 
 async def item(request: web.Request) -> web.Response:
@@ -45,7 +45,7 @@ async def items(request: web.Request) -> web.Response:
 
 
 async def press(request: web.Request) -> web.Response:
-    presses.check_may_press(request)
+    presses.check_may_press_with_token(request)
     name = presses.item_of(request)
     desk = request.app[keys.DESK]
     visitor = _visitor_of(request, desk)
@@ -54,38 +54,21 @@ async def press(request: web.Request) -> web.Response:
     except wire.MessageError as wrong:
         raise RefusedError("bad_message", str(wrong)) from wrong
     if visitor is not None:
-        return json_response(await presses.press(desk, "api", visitor, name, wish))
+        return json_response(await presses.press(request, "api", visitor, name, wish))
     fresh = new_visitor()
-    pressed = await presses.press(desk, "api", fresh, name, wish)
+    pressed = await presses.press(request, "api", fresh, name, wish)
     return json_response(msgspec.structs.replace(pressed, token=desk.tokens.sign(fresh)))
 
 
 async def erase(request: web.Request) -> web.Response:
     """Whoever holds the token may say it again, also once it is good for nothing else: until the copies exist."""
-    presses.check_may_press(request)
+    presses.check_may_press_with_token(request)
     desk = request.app[keys.DESK]
     visitor = presses.visitor_behind(desk.tokens.verify, guards.bearer_token(request) or "")
     answer = await asking.erase(desk.engine, visitor)
     if answer.refusal is not None:
         raise presses.refusal_of(desk, answer.refusal)
     return json_response(wire.Erased(copies=answer.copies, wanted=answer.wanted))
-
-
-async def nodes(request: web.Request) -> web.Response:
-    return json_response({"nodes": [_node(status) for status in request.app[keys.DESK].engine.status()]})
-
-
-def _node(status: NodeStatus) -> dict[str, Any]:
-    """Where peers reach each other is nobody else's business: no cluster address."""
-    return {
-        "name": status.name,
-        "is_self": status.is_self,
-        "state": status.state,
-        "public_address": status.public_address,
-        "lag": status.lag_rows,
-        "watchers": status.watchers,
-        "version": status.version,
-    }
 
 
 def _visitor_of(request: web.Request, desk: Desk) -> bytes | None:

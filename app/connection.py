@@ -51,6 +51,7 @@ class Conversation(Protocol):
     """Whose messages these are: what a connection tells its session."""
 
     work: int
+    unanswered: int
 
     def receive(self, text: bytes) -> None:
         """A message of the client."""

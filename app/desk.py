@@ -10,12 +10,12 @@ from collections.abc import Callable
 import msgspec
 
 from app import wire
-from app.budget import PressBudget
+from app.budget import Budgets
 from app.hub import Hub
 from app.ledger_watch import LedgerWatch
 from app.metrics import Metrics
-from app.visitors import TokenError, Tokens
-from cluster.surface import Answer, Engine, Snapshot
+from app.visitors import TokenError, Tokens, visitor_of
+from cluster.surface import Answer, Engine, Press, Snapshot
 
 
 class Desk(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,7 +26,7 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
     hub: Hub
     ledger: LedgerWatch
     tokens: Tokens
-    budget: PressBudget
+    budget: Budgets
     metrics: Metrics
     clock: Callable[[], float]
 
@@ -37,8 +37,14 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
             raise TokenError
         return visitor
 
+    def press_of(self, item: str, actor: bytes, network: bytes, wish: wire.PressBody | wire.PressWish) -> Press:
+        """A visitor's wish, and whose budgets it is charged to."""
+        budget = self.budget
+        payers = budget.payers(visitor_of(actor), item, network)
+        return Press(item, actor, wish.gen, wish.n, payers, budget.debut(item, network))
+
     def pressed(
-        self, answer: Answer, visitor: bytes, asked: int | None, message_id: int | None = None
+        self, answer: Answer, visitor: bytes, network: bytes, asked: int | None, message_id: int | None = None
     ) -> wire.Pressed:
         """What the visitor, who asked for a tally of `asked`, is told of a press that was not refused."""
         short = (asked or 0) - answer.n
@@ -50,12 +56,17 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
             count=answer.count,
             copies=answer.copies,
             wanted=answer.wanted,
-            retry_after=self.budget.retry_after(visitor, short) if short > 0 else None,
+            retry_after=self._wait_s(visitor, answer.item, network, short) if short > 0 else None,
         )
 
-    def retry_after_s(self, answer: Answer, visitor: bytes) -> float | None:
-        """When a refused press may be sent again, where the visitor's budget decides it."""
-        return self.budget.retry_after(visitor, 1) if answer.refusal == "rate_limited" else None
+    def retry_after_s(self, answer: Answer, visitor: bytes, network: bytes) -> float | None:
+        """When a refused press may be sent again, where a budget decides it."""
+        return self._wait_s(visitor, answer.item, network, 1) if answer.refusal == "rate_limited" else None
+
+    def _wait_s(self, visitor: bytes, item: str, network: bytes, presses: int) -> float:
+        wait_s, sort = self.budget.retry_after(visitor, item, network, presses)
+        self.metrics.limited.labels(sort).inc()
+        return wait_s
 
 
 def tally_in(snapshot: Snapshot, item: str, actor: bytes) -> wire.MyTally | None:

@@ -2,40 +2,93 @@
 
 1. A page of another site may not press with this site's cookie: Sec-Fetch-Site decides, and where a browser
    does not send it, Origin against Host.
-2. `/live` takes programs (no Origin), this site, and the origins that the operator listed; never `null`.
-3. X-Forwarded-Proto is believed only from a trusted proxy.
+   The API knows no cookie: there the origins that the operator listed may, too.
+2. `/live` takes programs (no Origin), this site, and the origins that the operator listed; never `null`. Those may
+   read the API's answers too (CORS), and no others.
+3. X-Forwarded-Proto and X-Real-IP are believed only from a trusted proxy.
 4. Pages load nothing from elsewhere and run no inline script or style.
 """
 
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from app import keys
 
 Network = IPv4Network | IPv6Network
 
-_CSP: Final = (
+_LOADS: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
-    "connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'; frame-ancestors "
 )
+_PREFLIGHT: Final = {
+    "Access-Control-Allow-Methods": "GET, POST, DELETE",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type",
+    "Access-Control-Max-Age": "86400",
+}
 # Not no-referrer: with it browsers send `Origin: null` from our own form.
 _SECURITY_HEADERS: Final = {
-    "Content-Security-Policy": _CSP,
+    "Content-Security-Policy": _LOADS + "'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
 }
+
+
+def policy_in_frames(request: web.Request) -> str:
+    """The policy of a page that may stand in a frame: on this site's pages, and on those of listed origins."""
+    return _LOADS + " ".join(["'self'", *sorted(request.app[keys.SETTINGS].allowed_origins)])
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
     """For `on_response_prepare`."""
     if response.status == 101:
         return
-    response.headers.update(_SECURITY_HEADERS)
+    for name, value in _SECURITY_HEADERS.items():
+        response.headers.setdefault(name, value)
     response.headers.popall("Server", None)
+    response.headers.update(cors_headers(request))
     if request.path.startswith("/static/"):
         # With the ETag: asked for every time, sent only when it changed, also in a rolling upgrade.
         response.headers["Cache-Control"] = "no-cache"
+
+
+def cors_headers(request: web.Request) -> dict[str, str]:
+    """What lets a page of another origin read the answer (WHATWG Fetch, section 3.2)."""
+    if request.path.startswith("/static/"):
+        # The button's script, and what it loads.
+        return {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
+    if not _is_for_others(request.path):
+        return {}
+    allowed = {"Vary": "Origin"}
+    if is_listed(request):
+        allowed |= {"Access-Control-Allow-Origin": request.headers["Origin"]}
+    return allowed
+
+
+def _is_for_others(path: str) -> bool:
+    """The API without the operator's part, and what speaks to buttons of other makers (`app.foreign`)."""
+    if path.startswith("/api/"):
+        return not path.startswith("/api/admin/")
+    return path in ("/get-claps", "/update-claps") or "." in path.split("/")[1]
+
+
+def is_listed(request: web.Request) -> bool:
+    """Whether it comes from a page of an origin that the operator listed."""
+    return request.headers.get("Origin", "").lower() in request.app[keys.SETTINGS].allowed_origins
+
+
+@web.middleware
+async def answer_preflights(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Browsers ask before they send a token, or a press, from a page of another origin."""
+    is_preflight = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
+    if not is_preflight or not _is_for_others(request.path):
+        return await handler(request)
+    return web.Response(status=204, headers=_PREFLIGHT if is_listed(request) else {})
 
 
 def may_press(request: web.Request) -> bool:
@@ -67,6 +120,32 @@ def is_https(request: web.Request, trusted_proxies: tuple[Network, ...]) -> bool
     if request.secure:
         return True
     return request.headers.get("X-Forwarded-Proto") == "https" and _is_trusted(request, trusted_proxies)
+
+
+def network_of(request: web.Request) -> bytes:
+    """The network that it comes from: the first 24 bits of an IPv4 address, 64 of an IPv6 one.
+
+    Empty for this machine itself, and where it cannot be told. Nothing but a key of the budgets: it is never kept.
+    """
+    peer = request.transport.get_extra_info("peername") if request.transport else None
+    if not peer:
+        return b""
+    if _is_trusted(request, request.app[keys.SETTINGS].trusted_proxies):
+        return _network_of(request.headers.get("X-Real-IP", peer[0]))
+    return _network_of(peer[0])
+
+
+@lru_cache(maxsize=4096)
+def _network_of(text: str) -> bytes:
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return b""
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    if address.is_loopback:
+        return b""
+    return address.packed[: 3 if address.version == 4 else 8]
 
 
 def _is_own(origin: str, request: web.Request) -> bool:

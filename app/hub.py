@@ -10,7 +10,7 @@ Commits only mark items as changed; a push sends the newest numbers, at most onc
    it is skipped, what it missed is remembered by name, and it gets the newest numbers once all of it has left. One
    that takes nothing for `SLOW_S` is closed with 4002. The same holds of how many watch.
 4. Once and clap tallies go to every watching tab of their visitor. When an item's gen rises, all its watchers
-   are told that their tally is 0 in the new one.
+   are told that their tally is 0 in the new one. Taps are news only to whom presses them elsewhere (`follow_taps`).
 5. Tabs of a visitor that was erased are told before anything else of that commit.
 6. A push starts after the turn of the loop in which the commit was delivered, so `pressed` goes first.
 
@@ -18,7 +18,7 @@ Called on the loop's thread: by sessions, by the engine (`on_changed`), and `run
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final
 
 from app import wire
@@ -55,6 +55,8 @@ class Hub:
         self._writes = Writes(flush)
         self._audiences = Audiences()
         self._visitors: dict[bytes, set[Watcher]] = {}
+        # Who is told of this actor's taps: seldom anybody.
+        self._tappers: dict[bytes, Watcher] = {}
         self._watchers = 0
         # What the next push tells, and what the one that is under way does.
         self._news = News()
@@ -76,6 +78,8 @@ class Hub:
         self._forget_visitor(watcher)
         self._owed.discard(watcher)
         self._slow.pop(watcher, None)
+        if watcher in self._tappers.values():
+            self._tappers = {actor: each for actor, each in self._tappers.items() if each is not watcher}
         # A ring with its session would be left to the collector, which the node keeps from looking that far.
         watcher.on_erased = _nobody_is_here
         self._count_watchers(-1)
@@ -85,6 +89,9 @@ class Hub:
         watcher.visitor = visitor
         watcher.mine = None
         self._visitors.setdefault(visitor, set()).add(watcher)
+
+    def follow_taps(self, watcher: Watcher, actor: bytes) -> None:
+        self._tappers[actor] = watcher
 
     def watch(self, watcher: Watcher, items: Iterable[str]) -> None:
         self._move(watcher, watcher.items.union(items))
@@ -111,11 +118,8 @@ class Hub:
             watched = self._audiences.items.get(item)
             if watched is not None:
                 self._note_state(item, watched, state)
-        if any(map(belongs_to_visitor, changed.items)):
-            for (item, actor), tally in changed.tallies.items():
-                # One that a reset of the same commit has ended is no news any more.
-                if belongs_to_visitor(item) and tally.gen >= changed.items[item].gen:
-                    self._note_tally(item, visitor_of(actor), tally)
+        if self._tappers or any(map(belongs_to_visitor, changed.items)):
+            self._note_tallies(changed)
         if self._news.counts or self._owed:
             self._wake.set()
 
@@ -247,10 +251,19 @@ class Hub:
                 for watcher in (*audience.quick.values(), *audience.slow):
                     self._owe(watcher, item, Tally(state.gen, 0))
 
-    def _note_tally(self, item: str, visitor: bytes, tally: Tallied) -> None:
-        for watcher in self._visitors.get(visitor, ()):
-            if item in watcher.items:
-                self._owe(watcher, item, tally)
+    def _note_tallies(self, changed: Changed) -> None:
+        for (item, actor), tally in changed.tallies.items():
+            # One that a reset of the same commit has ended is no news any more.
+            if tally.gen < changed.items[item].gen:
+                continue
+            for watcher in self._who_owns(item, actor):
+                if item in watcher.items:
+                    self._owe(watcher, item, tally)
+
+    def _who_owns(self, item: str, actor: bytes) -> Collection[Watcher]:
+        if belongs_to_visitor(item):
+            return self._visitors.get(visitor_of(actor), ())
+        return (self._tappers[actor],) if actor in self._tappers else ()
 
     def _owe(self, watcher: Watcher, item: str, tally: Tallied) -> None:
         if watcher.mine is None:

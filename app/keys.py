@@ -19,5 +19,7 @@ FORM_TOKENS: "Final[web.AppKey[Tokens]]" = web.AppKey("form_tokens")
 RESETTING: "Final[web.AppKey[asyncio.Lock]]" = web.AppKey("resetting")
 # Held while a copy of the ledger is made and sent.
 BACKING_UP: "Final[web.AppKey[asyncio.Lock]]" = web.AppKey("backing_up")
+# Whoever looks at the cluster now (`app.cluster_page`).
+LOOKING: "Final[web.AppKey[list[web.StreamResponse]]]" = web.AppKey("looking")
 # Resolves with a reason when a background task ended: the process must exit.
 FAILED: "Final[web.AppKey[asyncio.Future[str]]]" = web.AppKey("failed")

@@ -1,5 +1,7 @@
 """`GET /live`: accepts browsers' WebSockets, begins their sessions, and ends them.
 
+`GET /api/stream` is the same as a stream of events (`app.event_stream`).
+
 1. A forbidden origin is accepted and closed with 4502: a browser's script cannot see a refused handshake.
 2. A connection from which nothing came for `SILENCE_S`, not even a ping, is closed with 4003.
 3. Nobody is let in for whom there is no file or no memory left: that one is closed with 4004, and finds another
@@ -17,13 +19,15 @@ from typing import Final
 
 from aiohttp import web
 
-from app import files, guards, keys, memory, wire
+from app import event_stream, files, guards, keys, memory, wire
 from app.connection import Connection, Conversation
 from app.desk import Desk
+from app.event_stream import EventStream
 from app.handshake import TakenOver, accepted, take_over
 from app.hub import SLOW_S
 from app.outboxes import Outboxes
 from app.pace import Pace, work_per_s
+from app.problems import RefusedError
 from app.session import Session
 
 # A hidden page may wake only once a minute to ping; one that is gone for good is soon a slow watcher.
@@ -51,8 +55,8 @@ class Live:
         self._desk = desk
         self._outboxes = outboxes
         self._allowed_origins = allowed_origins
-        self._work_per_s = work_per_s(desk.budget.rate)
-        self._unanswered_max = UNANSWERED_MAX if desk.budget.is_limited else UNANSWERED_UNLIMITED_MAX
+        self._work_per_s = work_per_s(desk.budget.visitors.rate)
+        self._unanswered_max = UNANSWERED_MAX if desk.budget.visitors.is_limited else UNANSWERED_UNLIMITED_MAX
         self._without_files_until = float("-inf")
         self._connections_max = min(files.connections_max(), memory.connections_max())
         self._sessions: dict[Connection, Session] = {}
@@ -66,16 +70,40 @@ class Live:
             return web.Response()  # gone before the handshake was done
         refusal = self._refusal(request)
         connection = Connection(transport, self, self._outboxes)
+        network = guards.network_of(request)
         ahead = take_over(request, transport, connection, answer)
         if refusal is not None:
             connection.close(refusal)
             return TakenOver()
-        connection.pace = Pace(self._work_per_s, self._desk.clock())
-        connection.session = self._sessions[connection] = Session(self._desk, connection)
-        self._desk.metrics.connections.inc()
+        self._begin(connection, network)
         if ahead:
             connection.data_received(ahead)
         return TakenOver()
+
+    async def stream(self, request: web.Request) -> web.StreamResponse:
+        """The same, as an event stream: what the client would say is in its request."""
+        wishes = event_stream.wishes_of(request)
+        refusal = self._refusal(request)
+        if refusal is not None:
+            raise RefusedError("forbidden_origin" if refusal == wire.CLOSE_FORBIDDEN_ORIGIN else "overloaded")
+        transport = request.transport
+        if transport is None or transport.is_closing():
+            return web.Response()
+        stream = EventStream(transport, self, self._outboxes, ends="end" in request.query)
+        network = guards.network_of(request)
+        take_over(request, transport, stream, event_stream.head_for(request))
+        session = self._begin(stream, network)
+        for wish in wishes:
+            session.receive(wire.encode(wish))
+        session.follow_taps()
+        return TakenOver()
+
+    def _begin(self, connection: Connection, network: bytes) -> Session:
+        connection.pace = Pace(self._work_per_s, self._desk.clock())
+        session = Session(self._desk, connection, network)
+        connection.session = self._sessions[connection] = session
+        self._desk.metrics.connections.inc()
+        return session
 
     @property
     def is_full(self) -> bool:
@@ -187,3 +215,7 @@ async def let_go(request: web.Request, response: web.StreamResponse) -> None:
 
 async def handle(request: web.Request) -> web.StreamResponse:
     return await request.app[keys.LIVE].handle(request)
+
+
+async def stream(request: web.Request) -> web.StreamResponse:
+    return await request.app[keys.LIVE].stream(request)

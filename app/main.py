@@ -16,7 +16,7 @@ import msgspec
 from aiohttp import web
 
 from app import guards, keys, live
-from app.budget import PressBudget
+from app.budget import Budgets
 from app.desk import Desk
 from app.hub import Hub
 from app.ledger_watch import LedgerWatch, refuse_while_stalled
@@ -24,7 +24,7 @@ from app.metrics import Metrics
 from app.outboxes import Outboxes
 from app.probes import Probes
 from app.problems import answer_problems
-from app.routes import ADMIN_ROUTES, ROUTES
+from app.routes import ADMIN_ROUTES, PAGE_ROUTES, ROUTES
 from app.settings import Settings
 from app.visitors import Tokens
 from cluster.surface import Engine
@@ -37,7 +37,7 @@ TEMPLATES: Final = Path(__file__).parent / "templates"
 class Tools(msgspec.Struct, frozen=True):
     """What the engine needs before it is made, and the application after it."""
 
-    budget: PressBudget
+    budget: Budgets
     metrics: Metrics
     probes: Probes
 
@@ -45,7 +45,7 @@ class Tools(msgspec.Struct, frozen=True):
 def build_tools(settings: Settings) -> Tools:
     metrics = Metrics()
     clock = asyncio.get_running_loop().time
-    return Tools(PressBudget(settings.press_rate, settings.press_burst, clock), metrics, Probes(metrics))
+    return Tools(Budgets(settings.limits, clock), metrics, Probes(metrics))
 
 
 def build_app(settings: Settings, engine: Engine, tools: Tools) -> web.Application:
@@ -63,16 +63,21 @@ def build_app(settings: Settings, engine: Engine, tools: Tools) -> web.Applicati
         metrics=tools.metrics,
         clock=clock,
     )
-    app = web.Application(middlewares=[answer_problems, refuse_while_stalled], client_max_size=BODY_BYTES_MAX)
+    app = web.Application(
+        middlewares=[answer_problems, guards.answer_preflights, refuse_while_stalled],
+        client_max_size=BODY_BYTES_MAX,
+    )
     app[keys.SETTINGS] = settings
     app[keys.DESK] = desk
     browsers = app[keys.LIVE] = live.Live(desk, settings.allowed_origins, outboxes)
     tools.probes.attach(engine, {"stalled": lambda: desk.ledger.is_stalled, "full": lambda: browsers.is_full})
     app[keys.FORM_TOKENS] = Tokens(settings.form_keys)
+    app[keys.LOOKING] = []
     app[keys.RESETTING] = asyncio.Lock()
     app[keys.BACKING_UP] = asyncio.Lock()
     app[keys.FAILED] = asyncio.get_running_loop().create_future()
-    app.router.add_routes([*ROUTES, *(ADMIN_ROUTES if settings.admin_token else ()), *tools.probes.routes()])
+    admin_routes = ADMIN_ROUTES if settings.admin_token else ()
+    app.router.add_routes([*ROUTES, *admin_routes, *tools.probes.routes(), *PAGE_ROUTES])
     app.on_response_prepare.append(guards.add_headers)
     app.on_response_prepare.append(live.let_go)
     app.cleanup_ctx.append(_background)

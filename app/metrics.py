@@ -42,6 +42,9 @@ class Metrics:
         self.refused = Counter(
             "like_messages_refused_total", "Messages answered with an error.", ("code",), registry=registry
         )
+        self.limited = Counter(
+            "like_presses_limited_total", "Presses that a budget cut or refused.", ("budget",), registry=registry
+        )
         self.slow_watchers = Counter(
             "like_slow_watchers_total", "Times a slow watcher was skipped, closed.", ("action",), registry=registry
         )

@@ -4,7 +4,8 @@
 2. The form carries a fresh visitor (used if no cookie came), a tab made for this rendering, and the absolute
    target: submitting it twice is one press.
 3. A press ends on a page that this module names, never on one that the request names.
-4. A page is the visitor's own: it is not cached without asking.
+4. A page is the visitor's own, and in their language: it is not cached without asking.
+5. Why a press was not taken is said in the query by its code, and by the page in words of its own.
 """
 
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from aiohttp import web
 from app import asking, guards, keys, presses, wire
 from app.desk import tally_in
 from app.problems import RefusedError
+from app.texts import texts_of
 from app.visitors import TokenError, actor_of, new_tab, new_visitor
 from cluster.core.items import belongs_to_visitor, kind_of, tally_max
 from cluster.surface import Snapshot
@@ -28,47 +30,53 @@ COOKIE: Final = "like_token"
 COOKIE_MAX_AGE_S: Final = 400 * 24 * 3600
 FORM_FIELDS_MAX: Final = 10
 
-# Why a form's press was not taken, for a person; the code travels in the query, never the text.
-NOTICES: Final = {
-    "rate_limited": "That was too fast. Wait a moment, then press again.",
-    "read_only": "Presses cannot be saved just now. Please try again soon.",
-    "reset": "The count was started afresh meanwhile. Press again to be counted.",
-    "behind": "This server is still catching up. Please press again in a moment.",
-    "unanswered": "The press was not confirmed in time. Please press again.",
-    "bad_token": "This page was too old. Press again.",
-    "bad_message": "That press could not be read. Press again.",
-    "bad_tally": "You have pressed as often as this button counts.",
-}
-
 
 async def home(request: web.Request) -> web.Response:
-    return await _render(request, HOME_ITEM, EXAMPLES)
+    return await _render(request, HOME_ITEM, EXAMPLES, page="home")
 
 
 async def item_page(request: web.Request) -> web.Response:
     return await _render(request, presses.item_of(request), ())
 
 
+async def embed(request: web.Request) -> web.Response:
+    """The button alone, for a frame on a page of others."""
+    item = presses.item_in(request, after="embed")
+    return await _render(request, item, (), template="embed.html", page="embed")
+
+
 async def press(request: web.Request) -> web.Response:
     """The form's target."""
     presses.check_may_press(request)
     item = presses.item_of(request)
-    page = "/" if request.query.get("page") == "home" else f"/items/{quote(item, safe='')}"
+    page = _page_of(request.query.get("page", ""), item)
     try:
         visitor = await _press(request, item)
     except RefusedError as problem:
-        return _see(f"{page}?notice={problem.code}")
-    answer = _see(page)
+        return see(f"{page}?notice={problem.code}")
+    answer = see(page)
     is_https = guards.is_https(request, request.app[keys.SETTINGS].trusted_proxies)
     token = request.app[keys.DESK].tokens.sign(visitor)
-    answer.set_cookie(COOKIE, token, max_age=COOKIE_MAX_AGE_S, samesite="Lax", secure=is_https)
+    if is_https and page.startswith("/embed/"):
+        # In a frame on another site a browser keeps only what says so, and apart from what it keeps elsewhere. No
+        # Python before 3.14 has a word for it.
+        kept = f"Max-Age={COOKIE_MAX_AGE_S}; Path=/; SameSite=None; Secure; Partitioned"
+        answer.headers.add("Set-Cookie", f"{COOKIE}={token}; {kept}")
+    else:
+        answer.set_cookie(COOKIE, token, max_age=COOKIE_MAX_AGE_S, samesite="Lax", secure=is_https)
     return answer
+
+
+def _page_of(page: str, item: str) -> str:
+    """Where a press leads back to."""
+    name = quote(item, safe="")
+    return {"home": "/", "embed": f"/embed/{name}"}.get(page, f"/items/{name}")
 
 
 async def _press(request: web.Request, item: str) -> bytes:
     """The visitor who pressed, or a `RefusedError`."""
     fields = _fields(await request.read())
-    visitor = _visitor_of_cookie(request)
+    visitor = visitor_of_cookie(request)
     if visitor is None:
         tokens = request.app[keys.FORM_TOKENS]
         visitor = presses.visitor_behind(tokens.verify, fields["token"]) if "token" in fields else new_visitor()
@@ -76,7 +84,7 @@ async def _press(request: web.Request, item: str) -> bytes:
         wish = msgspec.convert(fields, wire.PressBody, strict=False)
     except msgspec.ValidationError as wrong:
         raise RefusedError("bad_message") from wrong
-    await presses.press(request.app[keys.DESK], "form", visitor, item, wish)
+    await presses.press(request, "form", visitor, item, wish)
     return visitor
 
 
@@ -87,11 +95,11 @@ def _fields(body: bytes) -> dict[str, str]:
         raise RefusedError("bad_message") from wrong
 
 
-def _see(page: str) -> web.Response:
+def see(page: str) -> web.Response:
     return web.Response(status=303, headers={"Location": page, "Cache-Control": "no-store"})
 
 
-def _visitor_of_cookie(request: web.Request) -> bytes | None:
+def visitor_of_cookie(request: web.Request) -> bytes | None:
     """None without a cookie, and with one that is no good (any more): the next press sets a good one."""
     try:
         return request.app[keys.DESK].visitor_behind(request.cookies.get(COOKIE, ""))
@@ -99,28 +107,33 @@ def _visitor_of_cookie(request: web.Request) -> bytes | None:
         return None
 
 
-async def _render(request: web.Request, item: str, examples: Sequence[str]) -> web.Response:
+async def _render(
+    request: web.Request, item: str, examples: Sequence[str], *, template: str = "page.html", page: str = ""
+) -> web.Response:
     desk = request.app[keys.DESK]
-    visitor = _visitor_of_cookie(request)
+    visitor = visitor_of_cookie(request)
     items = [item, *examples]
     tallies = [(each, actor_of(each, visitor or b"", "")) for each in items if visitor is not None]
     snapshot = await asking.read(desk.engine, items, tallies)
     form = {"token": request.app[keys.FORM_TOKENS].sign(new_visitor()), "tab": new_tab()}
-    views = [_view(snapshot, each, visitor, form, is_home=bool(examples)) for each in items]
+    texts, notice = texts_of(request), request.query.get("notice", "")
+    views = [_view(snapshot, each, visitor, form, page) for each in items]
     context = views[0] | {
         "examples": views[1:],
         "node": desk.node,
-        "notice": NOTICES.get(request.query.get("notice", "")),
+        "notice": notice if notice in texts.entries["notices"] else None,
+        "t": texts,
+        "script_texts": texts.for_script("button", "status", "saving"),
     }
-    answer = aiohttp_jinja2.render_template("page.html", request, context)
+    answer = aiohttp_jinja2.render_template(template, request, context)
+    if page == "embed":
+        answer.headers["Content-Security-Policy"] = guards.policy_in_frames(request)
     answer.headers["Cache-Control"] = "private, no-cache"
-    answer.headers["Vary"] = "Cookie"
+    answer.headers["Vary"] = "Cookie, Accept-Language"
     return answer
 
 
-def _view(
-    snapshot: Snapshot, item: str, visitor: bytes | None, form: dict[str, str], *, is_home: bool
-) -> dict[str, Any]:
+def _view(snapshot: Snapshot, item: str, visitor: bytes | None, form: dict[str, str], page: str) -> dict[str, Any]:
     """What the template needs of one item."""
     mine = tally_in(snapshot, item, actor_of(item, visitor, "")) if visitor is not None else None
     mine_n = mine.n if mine is not None and belongs_to_visitor(item) else 0
@@ -133,5 +146,5 @@ def _view(
         "mine_n": mine_n,
         "liked": kind_of(item) == "once" and mine_n % 2 == 1,
         "form": form | {"gen": state.gen, "n": min(mine_n + 1, tally_max(item))},
-        "press_url": f"/items/{quote(item, safe='')}/press" + ("?page=home" if is_home else ""),
+        "press_url": f"/items/{quote(item, safe='')}/press" + (f"?page={page}" if page else ""),
     }

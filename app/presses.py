@@ -10,13 +10,13 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from app import asking, guards, wire
+from app import asking, guards, keys, wire
 from app.desk import Desk
 from app.problems import RefusedError
 from app.refusals import code_of
 from app.visitors import TokenError, actor_of
 from cluster.core.items import is_pressable, tally_max
-from cluster.surface import Answer, Press, Refusal
+from cluster.surface import Answer, Refusal
 
 
 def item_of(request: web.Request) -> str:
@@ -41,6 +41,12 @@ def check_may_press(request: web.Request) -> None:
         raise RefusedError("forbidden")
 
 
+def check_may_press_with_token(request: web.Request) -> None:
+    """Where no cookie counts, pages of listed origins may too."""
+    if not guards.may_press(request) and not guards.is_listed(request):
+        raise RefusedError("forbidden")
+
+
 def visitor_behind(verify: Callable[[str], bytes], token: str) -> bytes:
     try:
         return verify(token)
@@ -48,25 +54,25 @@ def visitor_behind(verify: Callable[[str], bytes], token: str) -> bytes:
         raise RefusedError("bad_token") from wrong
 
 
-async def press(desk: Desk, way: str, visitor: bytes, item: str, wish: wire.PressBody) -> wire.Pressed:
+async def press(request: web.Request, way: str, visitor: bytes, item: str, wish: wire.PressBody) -> wire.Pressed:
     """The answer of a committed press; a `RefusedError` if nothing was taken."""
+    desk, network = request.app[keys.DESK], guards.network_of(request)
     if wish.n is not None and not 1 <= wish.n <= tally_max(item):
         desk.metrics.refused.labels("bad_tally").inc()
         raise RefusedError("bad_tally")
     # Without a tab all presses of a token are one actor's, so a retry with n is the same press.
     actor = actor_of(item, visitor, wish.tab or "")
-    answer = await asking.press(desk.engine, Press(item=item, actor=actor, gen=wish.gen, n=wish.n))
+    answer = await asking.press(desk.engine, desk.press_of(item, actor, network, wish))
     desk.metrics.count_press(way, answer, wish.n)
     if answer.refusal is not None:
-        raise _refused(desk, visitor, answer)
-    return desk.pressed(answer, visitor, wish.n)
+        raise _refused(desk, visitor, network, answer)
+    return desk.pressed(answer, visitor, network, wish.n)
 
 
-def _refused(desk: Desk, visitor: bytes, answer: Answer) -> RefusedError:
+def _refused(desk: Desk, visitor: bytes, network: bytes, answer: Answer) -> RefusedError:
     assert answer.refusal is not None, "only a refused press has a refusal"
-    return refusal_of(
-        desk, answer.refusal, retry_after_s=desk.retry_after_s(answer, visitor), gen=answer.gen, n=answer.n
-    )
+    retry_after_s = desk.retry_after_s(answer, visitor, network)
+    return refusal_of(desk, answer.refusal, retry_after_s=retry_after_s, gen=answer.gen, n=answer.n)
 
 
 def refusal_of(desk: Desk, refusal: Refusal, **more: Any) -> RefusedError:

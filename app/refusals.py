@@ -1,7 +1,8 @@
 """Every way to refuse a visitor: the protocol's error codes, what they say, and their HTTP status.
 
 1. A code means the same over a WebSocket, the API and the form.
-   Only HTTP has `unanswered` (its requests wait), `forbidden` (it has forms), and those of an operator.
+   Only HTTP has `unanswered` (its requests wait), `forbidden` (it has forms), `forbidden_origin` and `overloaded`
+   (a WebSocket is closed with a code), and those of an operator.
 2. A code with `retry_after_s` heals by itself: the same press may be sent again.
 """
 
@@ -39,6 +40,10 @@ REFUSALS: Final = {
     "behind": Refusal("This node does not know of the item's reset yet: send again.", 503, retry_after_s=1.0),
     "unanswered": Refusal("Not answered in time: a press with n may be sent again.", 503, retry_after_s=1.0),
     "forbidden": Refusal("Forms of other sites may not press here.", 403),
+    "forbidden_origin": Refusal("This node does not serve pages of that origin: LIKE_ALLOWED_ORIGINS.", 403),
+    "overloaded": Refusal(
+        "This node can take nobody more, or is about to stop: another one can.", 503, retry_after_s=1.0
+    ),
     "bad_admin_token": Refusal("This is not the admin token of this node.", 401),
     "backing_up": Refusal("A backup of this node is being made or sent already.", 409),
     "no_backup": Refusal("No backup was made.", 507),

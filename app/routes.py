@@ -5,7 +5,7 @@ from typing import Final
 
 from aiohttp import web
 
-from app import admin, api, backup, badge, live, pages
+from app import admin, api, backup, badge, cluster_page, foreign, live, pages, privacy
 
 STATIC: Final = Path(__file__).parent / "static"
 
@@ -14,14 +14,27 @@ ROUTES: Final = (
     web.get("/", pages.home),
     web.get("/items/{item:[^/]+}", pages.item_page),
     web.post("/items/{item:[^/]+}/press", pages.press),
+    web.get("/embed/{item:[^/]+}", pages.embed),
+    web.get("/privacy", privacy.page),
+    web.post("/forget", privacy.forget),
     web.get("/badge/{item:[^/]+}.svg", badge.badge),
     web.get("/api/items", api.items),
     web.get("/api/items/{item:[^/]+}", api.item),
     web.post("/api/items/{item:[^/]+}/press", api.press),
     web.delete("/api/visitor", api.erase),
-    web.get("/api/nodes", api.nodes),
+    web.get("/api/nodes", cluster_page.nodes),
+    web.get("/api/nodes/stream", cluster_page.stream, allow_head=False),
+    web.get("/cluster", cluster_page.page),
+    web.get("/get-claps", foreign.get_claps),
+    web.post("/update-claps", foreign.update_claps),
     web.get("/live", live.handle, allow_head=False),
+    web.get("/api/stream", live.stream, allow_head=False),
     web.static("/static", STATIC),
+)
+# Behind all others: a page's address for a path.
+PAGE_ROUTES: Final = (
+    web.get(foreign.PAGE_PATH, foreign.hearts),
+    web.post(foreign.PAGE_PATH, foreign.send_heart),
 )
 # Only where an admin token is set.
 ADMIN_ROUTES: Final = (

@@ -28,23 +28,27 @@ from app.pace import ITEMS_PER_WORK
 from app.refusals import ERASED, REFUSALS, error
 from app.visitors import TokenError, actor_of, new_tab, new_visitor
 from cluster.core.items import is_pressable, tally_max
-from cluster.surface import Answer, Press, Snapshot
+from cluster.surface import Answer, Snapshot
 
 ITEMS_MAX: Final = 100
 FAULTS_MAX: Final = 20
 FAULTS_WINDOW_S: Final = 10.0
+# All of a tab's are one actor's.
+_ANY_TAP: Final = "tap:"
 
 
 class Session:
     """`receive` takes every text frame of the client; `end` is called once, when it may be told nothing more."""
 
     __slots__ = (
-        "__weakref__", "_desk", "_faults", "_has_ended", "_is_afresh", "_outlet", "_tab", "_watcher",
+        "__weakref__", "_desk", "_faults", "_has_ended", "_is_afresh", "_network", "_outlet", "_tab", "_watcher",
         "is_catching_up", "unanswered", "unread_since", "work",
     )  # fmt: skip
 
-    def __init__(self, desk: Desk, outlet: Outlet) -> None:
+    def __init__(self, desk: Desk, outlet: Outlet, network: bytes = b"") -> None:
+        """`network` is where its presses come from (`app.guards`)."""
         self._desk = desk
+        self._network = network
         self._outlet = outlet
         self._tab = new_tab()
         # When the newest mistakes were made; most clients make none.
@@ -76,6 +80,10 @@ class Session:
                 self._watch(message.items)
             case wire.Unwatch():
                 self._desk.hub.unwatch(self._watcher, message.items)
+
+    def follow_taps(self) -> None:
+        """Its tab presses elsewhere: it is told of its taps before the count that includes them."""
+        self._desk.hub.follow_taps(self._watcher, self._actor(_ANY_TAP))
 
     def leave(self, after_s: float) -> None:
         """This node is about to stop: the client is to go elsewhere after so many seconds."""
@@ -180,7 +188,8 @@ class Session:
         actor = actor_of(wish.item, visitor, wish.tab or self._tab)
         self.unanswered += 1
         ledger.waiting += 1
-        self._desk.engine.press(Press(wish.item, actor, wish.gen, wish.n), _Reply(self, wish, visitor), self)
+        press = self._desk.press_of(wish.item, actor, self._network, wish)
+        self._desk.engine.press(press, _Reply(self, wish, visitor), self)
 
     def answer(self, wish: wire.PressWish, visitor: bytes, answer: Answer, *, is_first: bool) -> None:
         """What became of a press that this visitor of the session made."""
@@ -191,13 +200,13 @@ class Session:
         if self._has_ended:
             return
         if answer.refusal is None:
-            self._outlet.send(wire.frame(self._desk.pressed(answer, visitor, wish.n, wish.id)))
+            self._outlet.send(wire.frame(self._desk.pressed(answer, visitor, self._network, wish.n, wish.id)))
         elif answer.refusal == "reset":
             self._read([wish.item], partial(self._deliver_reset, wish.id))
         elif answer.refusal == "erased":
             self._tell(error("bad_token", message_id=wish.id))
         else:
-            retry_after_s = self._desk.retry_after_s(answer, visitor)
+            retry_after_s = self._desk.retry_after_s(answer, visitor, self._network)
             self._refuse(answer.refusal, message_id=wish.id, retry_after_s=retry_after_s)
 
     def _deliver_reset(self, message_id: int | None, items: Sequence[str], snapshot: Snapshot) -> None:

@@ -20,6 +20,7 @@ from typing import Any, Final
 import msgspec
 
 from app import __version__, secret
+from app.budget import Limit, Limits
 from app.environment import Environment, Mistake, is_host_port, is_peer, is_web_address, network
 from app.guards import Network
 from cluster.surface import ClusterSettings
@@ -30,7 +31,8 @@ VARIABLES: Final = frozenset(
     for name in (
         "NODE_NAME", "HOST", "PORT", "PUBLIC_ADDRESS", "CLUSTER_HOST", "CLUSTER_PORT", "CLUSTER_ADVERTISE",
         "DATA_DIR", "PEERS", "SECRET", "SECRET_FILE", "ADMIN_TOKEN", "ADMIN_TOKEN_FILE", "ACK_COPIES",
-        "PUSH_INTERVAL_MS", "PRESS_RATE", "PRESS_BURST", "ALLOWED_ORIGINS", "TRUSTED_PROXIES",
+        "PUSH_INTERVAL_MS", "PRESS_RATE", "PRESS_BURST", "ADDRESS_RATE", "ADDRESS_BURST", "NEWCOMER_RATE",
+        "NEWCOMER_BURST", "ITEM_RATE", "ITEM_BURST", "ALLOWED_ORIGINS", "TRUSTED_PROXIES",
     )
 )  # fmt: skip
 # The terminal client's own.
@@ -50,8 +52,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     port: int
     push_interval_ms: int
-    press_rate: float
-    press_burst: int
+    limits: Limits
     allowed_origins: frozenset[str]
     trusted_proxies: tuple[Network, ...]
     admin_token: str
@@ -77,8 +78,12 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
         "host": host,
         "port": port,
         "push_interval_ms": environment.whole("LIKE_PUSH_INTERVAL_MS", 50, 1, 60_000),
-        "press_rate": environment.number("LIKE_PRESS_RATE", 50, 1_000_000),
-        "press_burst": environment.whole("LIKE_PRESS_BURST", 500, 0, 1_000_000),
+        "limits": Limits(
+            visitor=_limit(environment, "PRESS", 50, 500),
+            address=_limit(environment, "ADDRESS", 5000, 50_000),
+            newcomers=_limit(environment, "NEWCOMER", 1, 1000),
+            item=_limit(environment, "ITEM", 0, 0),
+        ),
         "allowed_origins": frozenset(origin.lower() for origin in origins),
         "trusted_proxies": _trusted_proxies(environment),
         "admin_token": _read_admin_token(environment),
@@ -156,6 +161,13 @@ def _own_secret(environment: Environment, data_dir: Path) -> tuple[str, ...]:
     if len(own) < secret.SECRET_BYTES_MIN:
         environment.mistake("LIKE_DATA_DIR", repr(str(data_dir)), "its file `secret` is damaged")
     return (own,)
+
+
+def _limit(environment: Environment, of: str, rate: float, burst: int) -> Limit:
+    return Limit(
+        environment.number(f"LIKE_{of}_RATE", rate, 1_000_000),
+        environment.whole(f"LIKE_{of}_BURST", burst, 0, 1_000_000),
+    )
 
 
 def _trusted_proxies(environment: Environment) -> tuple[Network, ...]:

@@ -8,7 +8,7 @@
 Used on the loop's thread by sessions, the hub and the HTTP API.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Final
 
 import msgspec
@@ -30,10 +30,10 @@ Id = Annotated[int, msgspec.Meta(ge=-GEN_MAX, le=GEN_MAX)]
 Gen = Annotated[int, msgspec.Meta(ge=0, le=GEN_MAX)]
 Tab = Annotated[str, msgspec.Meta(max_length=TAB_LENGTH_MAX)]
 
-_TEXT: Final = 0x81
+TEXT: Final = 0x81
 _PONG: Final = 0x8A
 # Of frames with less than 126 bytes, which most are.
-_SHORT_HEADERS: Final = {first: [bytes((first, length)) for length in range(126)] for first in (_TEXT, _PONG)}
+_SHORT_HEADERS: Final = {first: [bytes((first, length)) for length in range(126)] for first in (TEXT, _PONG)}
 
 
 class MessageError(Exception):
@@ -216,7 +216,19 @@ def encode(message: msgspec.Struct) -> bytes:
 def frame(message: NodeMessage) -> bytes:
     """The message as one whole WebSocket frame."""
     payload = _encoder.encode(message)
-    return _header(_TEXT, len(payload)) + payload
+    return _header(TEXT, len(payload)) + payload
+
+
+def payloads(frames: bytes) -> Iterator[tuple[int, bytes]]:
+    """What whole frames of this node say: the first byte of each, and its payload."""
+    at = 0
+    while at < len(frames):
+        length, start = frames[at + 1], at + 2
+        if length >= 126:
+            start += 2 if length == 126 else 8
+            length = int.from_bytes(frames[at + 2 : start], "big")
+        yield frames[at], frames[start : start + length]
+        at = start + length
 
 
 def pong_frame(payload: bytes) -> bytes:

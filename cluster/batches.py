@@ -19,13 +19,12 @@ from typing import Final, Protocol, TypeVar
 
 import msgspec
 
-from cluster.core.items import VISITOR_LENGTH
 from cluster.core.merge import HEADERS_MAX
 from cluster.core.offers import Changes, Offer
 from cluster.core.press import Press
 from cluster.core.wire import PAGE_ROWS
 from cluster.ledger import Ledger
-from cluster.surface import Answer, Budget
+from cluster.surface import Answer, Budget, Payer
 
 T = TypeVar("T")
 
@@ -149,11 +148,16 @@ class Batches:
         self._rows -= rows
         return taken
 
-    def _allowances(self, offers: list[Offer]) -> Mapping[bytes, int]:
+    def _allowances(self, offers: list[Offer]) -> Mapping[Payer, int]:
         if self._budget is None:
             return {}
-        visitors = {offer.actor[:VISITOR_LENGTH] for offer in offers if isinstance(offer, Press)}
-        return {visitor: self._budget.allowance(visitor) for visitor in visitors}
+        payers: set[Payer] = set()
+        for offer in offers:
+            if isinstance(offer, Press):
+                payers.update(offer.payers)
+                if offer.debut:
+                    payers.add(offer.debut)
+        return {payer: self._budget.allowance(payer) for payer in payers}
 
     def _finish(self, future: asyncio.Future[Changes]) -> None:
         entries, self._under_way, self._is_begun = self._under_way, [], False
@@ -182,5 +186,5 @@ class Batches:
 
     def _spend(self, changes: Changes) -> None:
         if self._budget is not None:
-            for visitor, presses in changes.spent.items():
-                self._budget.spend(visitor, presses)
+            for payer, presses in changes.spent.items():
+                self._budget.spend(payer, presses)

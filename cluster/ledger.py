@@ -23,7 +23,7 @@ import apsw
 from cluster.checksums import UNSUITABLE
 from cluster.core.merge import merge
 from cluster.core.offers import Changes, Held, Offer, keys_of
-from cluster.core.press import ItemState, Tally
+from cluster.core.press import ItemState, Payer, Tally
 from cluster.core.rows import Key, Row
 from cluster.core.sums import ItemSums, shifted
 from cluster.ledger_check import check_whole
@@ -109,7 +109,7 @@ class Ledger:
         self,
         offers: Sequence[Offer],
         origin: bytes,
-        allowances: Mapping[bytes, int],
+        allowances: Mapping[Payer, int],
         live: Collection[bytes] = (),
     ) -> Changes:
         """Merge these offers in one transaction; what it changed, after COMMIT. Raises LedgerError."""

@@ -11,6 +11,7 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
@@ -41,13 +42,9 @@ log = structlog.get_logger()
 LONELY_S: Final = 5.0
 RETRY_FULL_S: Final = 1.0
 COUNTERS: Final = (
-    "engine_presses_total",
-    "commits_total",
-    "rows_written_total",
-    "rows_refused_total",
-    "rows_removed_total",
+    "engine_presses_total", "commits_total", "rows_written_total", "rows_refused_total", "rows_removed_total",
     "repairs_total",
-)
+)  # fmt: skip
 
 
 class Node:
@@ -77,7 +74,7 @@ class Node:
         self._subscribers: list[Callable[[Changed], None]] = []
         self.viewers = Viewers()
         self._answered_at = self._loop.time()
-        self._watchers = 0
+        self._watchers, self._since = 0, time.time()
         self._is_leaving = False
         self._is_read_only = False
         self._erased: set[bytes] = set()
@@ -197,7 +194,7 @@ class Node:
 
     def set_leaving(self) -> None:
         self._is_leaving = True
-        self._peering.set_status(self.state, self._watchers)
+        self._tell_status()
 
     @property
     def state(self) -> str:
@@ -298,4 +295,8 @@ class Node:
             self._answered_at = now
         elif now - self._answered_at >= LONELY_S:
             self._ready.set()
-        self._peering.set_status(self.state, self._watchers)
+        self._tell_status()
+
+    def _tell_status(self) -> None:
+        asked = int(self._counters["engine_presses_total"])
+        self._peering.tell_status(self.state, self._watchers, self._since, asked)

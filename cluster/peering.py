@@ -36,7 +36,6 @@ from cluster.core.events import (
 from cluster.core.link import NONCE_LENGTH
 from cluster.core.push import JOIN_S
 from cluster.core.replica import Replica
-from cluster.core.wire import Status
 from cluster.ledger import Ledger
 from cluster.links import Links
 from cluster.membership import Membership
@@ -158,9 +157,10 @@ class Peering:
         configured = {address: self._membership.origins.get(address) for address in self._membership.static_others}
         return self._roster.status(self.replica, configured, self._loop.time())
 
-    def set_status(self, state: str, watchers: int) -> None:
-        """Tell the peers how this node is, if that is new."""
-        self.replica.set_status(Status(state, watchers))
+    def tell_status(self, state: str, watchers: int, since: float, presses: int) -> None:
+        """Tell the peers how this node is, if that is new; every half second."""
+        self._roster.beat(self.replica, self._loop.time())
+        self.replica.set_status(self._roster.own_status(self.replica, state, watchers, since, presses))
         self.carry_out()
 
     def lag_rows(self) -> int:

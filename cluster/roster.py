@@ -8,7 +8,8 @@ from typing import Final
 import msgspec
 
 from cluster.core.replica import Replica
-from cluster.core.wire import Hello
+from cluster.core.wire import Hello, Status
+from cluster.lag import Lag
 from cluster.membership import FORGET_AFTER_S, join_address
 from cluster.surface import ClusterSettings, NodeStatus
 
@@ -30,6 +31,7 @@ class Roster:
         self._settings = settings
         self._linked: dict[int, Seen] = {}
         self._seen: dict[bytes, Seen] = {}
+        self._lag = Lag()
 
     def opened(self, link: int, peer: Hello, dialled: str, now: float) -> None:
         """A peer has proven the secret; `dialled` is the address we dialled, or only its host if it dialled us."""
@@ -57,9 +59,17 @@ class Roster:
         """The cluster addresses of the peers linked now, each once."""
         return sorted({seen.address for seen in self._linked.values()})
 
+    def beat(self, replica: Replica, now: float) -> None:
+        """Note where this node is, every half second."""
+        self._lag.note(replica.heads.get(replica.identity.origin, 0), now)
+
+    def own_status(self, replica: Replica, state: str, watchers: int, since: float, presses: int) -> Status:
+        names = {seen.peer.name for seen in self._linked.values()}
+        return Status(state, watchers, since, presses, replica.digest, tuple(sorted(names)))
+
     def status(self, replica: Replica, configured: dict[str, bytes | None], now: float) -> list[NodeStatus]:
         """This node first, then its peers by name; `configured`: static addresses and who answered there."""
-        linked = self._linked_statuses(replica)
+        linked = self._linked_statuses(replica, now)
         unreachable = {
             seen.address: self._unreachable(seen)
             for ledger, seen in self._seen.items()
@@ -76,27 +86,26 @@ class Roster:
     def _own(self, replica: Replica) -> NodeStatus:
         own, status = self._settings, replica.status
         address = own.advertise or join_address(own.host, own.port)
-        return NodeStatus(
-            own.name, True, status.state, own.public_address, address, 0, status.watchers, own.version
-        )
+        base = NodeStatus(own.name, True, status.state, own.public_address, address, 0, 0, own.version)
+        return _with(base, status)
 
-    def _linked_statuses(self, replica: Replica) -> dict[bytes, NodeStatus]:
+    def _linked_statuses(self, replica: Replica, now: float) -> dict[bytes, NodeStatus]:
         found: dict[bytes, NodeStatus] = {}
         for link, session in replica.open_sessions().items():
-            seen = self._linked.get(link)
-            if seen is not None:
-                found[seen.peer.ledger] = NodeStatus(
-                    seen.peer.name,
-                    False,
-                    session.status.state,
-                    seen.peer.public_address,
-                    seen.address,
-                    session.lag_rows(replica.heads),
-                    session.status.watchers,
-                    seen.peer.version,
+            if (seen := self._linked.get(link)) is not None:
+                peer, rows = seen.peer, session.lag_rows(replica.heads)
+                lag_s = self._lag.of(session.heads.get(replica.identity.origin, 0), now)
+                base = NodeStatus(
+                    peer.name, False, "", peer.public_address, seen.address, rows, 0, peer.version, lag_s
                 )
+                found[peer.ledger] = _with(base, session.status)
         return found
 
     def _unreachable(self, seen: Seen) -> NodeStatus:
         peer = seen.peer
         return NodeStatus(peer.name, False, UNREACHABLE, peer.public_address, seen.address, 0, 0, peer.version)
+
+
+def _with(base: NodeStatus, said: Status) -> NodeStatus:
+    """What the node itself says of how it is."""
+    return msgspec.structs.replace(base, **msgspec.structs.asdict(said))

@@ -18,7 +18,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from cluster.core.press import ItemState, Press, Tally
+from cluster.core.press import ItemState, Payer, Press, Tally
 
 __all__ = [
     "Answer",
@@ -29,6 +29,7 @@ __all__ = [
     "Engine",
     "ItemState",
     "NodeStatus",
+    "Payer",
     "Press",
     "Refusal",
     "Snapshot",
@@ -98,8 +99,12 @@ class NodeStatus(msgspec.Struct, frozen=True):
     """One node of the cluster as this node sees it.
 
     state: `ready`, `starting`, `read_only`, `leaving`, or, of a peer without a link, `unreachable`.
-    lag_rows: how many rows this node has that the other has not confirmed; 0 for this node itself.
+    lag_rows, lag_s: how many rows this node has that the other has not confirmed, and how long it has the oldest of
+    its own among them; 0 for this node itself.
     public_address: where browsers and terminal clients reach that node, or "" if it does not say.
+    since: when it started, in Unix time by its own clock; presses: for how many it was asked since then.
+    digest: of all it holds, equal where all rows are. links: the names of nodes that it is linked to.
+    What an unreachable node, or one of the first version, does not say is 0 or empty.
     """
 
     name: str
@@ -110,19 +115,24 @@ class NodeStatus(msgspec.Struct, frozen=True):
     lag_rows: int
     watchers: int
     version: str
+    lag_s: float = 0.0
+    since: float = 0.0
+    presses: int = 0
+    digest: bytes = b""
+    links: tuple[str, ...] = ()
 
 
 class Budget(Protocol):
-    """How many presses a visitor may still make; kept by `app`, asked and told by the engine.
+    """How many presses may still be made; kept by `app`, asked and told by the engine.
 
-    Asked once per visitor and commit, before the commit; told what was really taken after it (R3).
+    Asked once per payer and commit, before the commit; told what was really taken after it (R3).
     """
 
-    def allowance(self, visitor: bytes) -> int:
-        """How many presses this visitor may make now: >= 0."""
+    def allowance(self, payer: Payer) -> int:
+        """For how many presses this one may pay now: >= 0."""
 
-    def spend(self, visitor: bytes, presses: int) -> None:
-        """The visitor's presses that a commit has just taken."""
+    def spend(self, payer: Payer, presses: int) -> None:
+        """The presses that a commit has just taken."""
 
 
 class Viewing(Protocol):

@@ -12,6 +12,7 @@ has docker-compose || docker compose version >/dev/null 2>&1 || packages="$packa
 has debootstrap || packages="$packages debootstrap"
 has ip || packages="$packages iproute2"
 has iptables || packages="$packages iptables"
+has npm || packages="$packages npm"
 has cc || has gcc || packages="$packages gcc libc6-dev"
 [ -n "$packages" ] || exit 0
 

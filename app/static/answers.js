@@ -14,7 +14,14 @@ import { answered, heard, learned } from "./tally.js";
 const BEHINDS_MAX = 15;
 
 /** @type {Record<string, (presser: Presser, message: Message) => void>} */
-const HEAR = { hello: hearHello, counts: hearCounts, mine: hearMine, pressed: hearPressed, error: hearError };
+const HEAR = {
+  hello: hearHello, counts: hearCounts, mine: hearMine, pressed: hearPressed, error: hearError, moved: hearMoved,
+};
+
+/** What stands in for a socket goes on at another node. @param {Presser} presser */
+function hearMoved({ tallies, now }) {
+  tallies.hold(now());
+}
 
 /** @param {Presser} presser @param {Message} message */
 export function hear(presser, message) {
@@ -23,10 +30,10 @@ export function hear(presser, message) {
 }
 
 /** @param {Presser} presser @param {Message} message */
-function hearHello(presser, { token }) {
+function hearHello(presser, { token, plain }) {
   const { visitor } = presser;
   const isConnectionOld = visitor.isErased;
-  if (visitor.hear(token)) isConnectionOld ? presser.adopt() : presser.connected();
+  if (visitor.hear(token, plain)) isConnectionOld ? presser.adopt() : presser.connected();
   presser.flush();
 }
 
@@ -97,7 +104,8 @@ function hearPressed(presser, message) {
  * @param {Presser} presser @param {Tally} tally @param {Message} message
  */
 function count({ tallies }, tally, { item, gen, n, count }) {
-  if (gen < tally.kept.gen || n <= tally.committed) return;
+  // Where no socket is, another node than ours may have answered: ours tells count and tally together (`moved`).
+  if (count === null || gen < tally.kept.gen || n <= tally.committed) return;
   tally.committed = n;
   tallies.hearCount(item, count);
 }

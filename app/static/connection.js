@@ -3,12 +3,30 @@
  * One live connection to whichever node answers, for as long as the page lives.
  *
  * 1. A socket is given up 5 s after dialling without a hello, and 3 s after a ping without any frame: a half-open
- *    socket looks open to a browser.
+ *    socket looks open to a browser. And a node ends who says nothing for long, so that it is pinged now and then also
+ *    while it has much to say.
  * 2. It comes back by itself, with full jitter (`timing.js`), and at once when there is reason to hope: `wake`.
  * 3. After a final close code it stays away until the page is loaded again.
+ * 4. Where no WebSocket comes through, a proxy may be in its way: after it a stream is tried, then plain requests
+ *    (`http_sockets.js`), then all again. Where one has come through, nothing else is tried.
  */
 
-import { HELLO_MS, PONG_MS, QUIET_HIDDEN_MS, QUIET_MS, STEADY_MS, isFinal, retryDelay } from "./timing.js";
+import { HELLO_MS, PONG_MS, QUIET_HIDDEN_MS, QUIET_MS, SAY_MS, STEADY_MS, isFinal, retryDelay } from "./timing.js";
+
+/** Codes of closes from here on are a node's own: what it says has come through. */
+const NODE_SAYS = 4000;
+
+/** @typedef {WebSocket | import("./http_sockets.js").Streaming} Socket */
+
+/** Best first; the others are loaded where the first fails. @type {((server: string) => Socket)[]} */
+const ways = [(server) => new WebSocket(`${server.replace("http", "ws")}/live`)];
+
+/** By its whole address: a script of another origin does not know its own. @param {string} server */
+async function loadOtherWays(server) {
+  /** @type {typeof import("./http_sockets.js")} */
+  const { Streaming, Polling } = await import(`${server}/static/http_sockets.js`);
+  if (ways.length === 1) ways.push((server) => new Streaming(server), (server) => new Polling(server));
+}
 
 /**
  * @typedef {import("./visitor.js").Message} Message
@@ -20,18 +38,23 @@ import { HELLO_MS, PONG_MS, QUIET_HIDDEN_MS, QUIET_MS, STEADY_MS, isFinal, retry
 export class Connection {
   /** @type {State} */
   state = { name: "connecting", node: "", code: 0 };
-  /** @type {WebSocket | null} */
+  /** @type {Socket | null} */
   #socket = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} to dial */
   #dialTimer;
   /** @type {ReturnType<typeof setTimeout> | undefined} to doubt the socket */
   #doubtTimer;
   #attempt = 0;
+  /** How many in a row came to nothing. */
+  #failed = 0;
+  #way = 0;
+  #isProven = false;
   #liveSince = Infinity;
+  #saidAt = 0;
 
-  /** @param {string} url @param {Handlers} handlers */
-  constructor(url, handlers) {
-    this.url = url;
+  /** @param {string} server its origin @param {Handlers} handlers */
+  constructor(server, handlers) {
+    this.server = server;
     this.handlers = handlers;
   }
 
@@ -41,13 +64,16 @@ export class Connection {
 
   /** @param {Message} message */
   send(message) {
-    if (this.isOpen) this.#socket?.send(JSON.stringify(message));
+    if (!this.isOpen) return;
+    this.#saidAt = performance.now();
+    this.#socket?.send(JSON.stringify(message));
   }
 
   /** Dial now, whatever is under way. */
   dial() {
     this.hangUp();
-    const socket = new WebSocket(this.url);
+    this.#way = this.#isProven ? 0 : this.#failed % ways.length;
+    const socket = ways[this.#way](this.server);
     this.#socket = socket;
     this.#doubtTimer = setTimeout(() => this.#lose(), HELLO_MS);
     socket.onopen = () => this.handlers.onOpen();
@@ -83,13 +109,18 @@ export class Connection {
 
   /** @param {Message} message */
   #hear(message) {
-    if (message.type === "hello" && this.state.name !== "leaving") this.#become("live", message.node);
+    if (message.type === "hello") {
+      this.#isProven ||= this.#way === 0;
+      this.#failed = 0;
+      if (this.state.name !== "leaving") this.#become("live", message.node);
+    }
     if (message.type === "leaving") this.#leave(message.after);
     if (this.#liveSince < Infinity) this.#expectNext();
     this.handlers.onMessage(message);
   }
 
   #expectNext() {
+    if (performance.now() - this.#saidAt > SAY_MS) this.send({ type: "ping" });
     clearTimeout(this.#doubtTimer);
     const quiet = document.hidden ? QUIET_HIDDEN_MS : QUIET_MS;
     this.#doubtTimer = setTimeout(() => this.#ping(), quiet);
@@ -111,6 +142,9 @@ export class Connection {
   /** @param {number} [code] of the close; none if the socket was silent */
   #lose(code = 0) {
     const wasSteady = performance.now() - this.#liveSince > STEADY_MS;
+    this.#isProven ||= this.#way === 0 && code >= NODE_SAYS;
+    if (this.#liveSince === Infinity && navigator.onLine) this.#failed += 1;
+    if (this.#failed && !this.#isProven) loadOtherWays(this.server).catch(() => undefined); // Or after the next failure.
     this.#letGo();
     if (isFinal(code)) return this.#become("stopped", "", code);
     if (this.#dialTimer !== undefined) return undefined; // It was leaving, the time to come back is set.

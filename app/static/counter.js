@@ -13,7 +13,7 @@ export class Counter {
   /** Own presses in the last count that were forgotten since: another node may have taken them back already. */
   #disowned = 0;
 
-  /** @param {number} gen @param {number} count */
+  /** @param {number} gen @param {number | null} count null until a node has told it */
   constructor(gen, count) {
     this.gen = gen;
     /** The generation this connection's node knows; lower than ours while it is behind. */
@@ -31,9 +31,14 @@ export class Counter {
    * @param {number} now milliseconds of any steady clock
    */
   hold(committed, now) {
-    this.others = this.base(committed, now) - committed - this.#disowned;
+    if (this.isKnown) this.others = this.base(committed, now) - committed - this.#disowned;
     this.heldUntil = now + HOLD_MS;
     this.count = null;
+  }
+
+  /** Whether any node has told it yet. */
+  get isKnown() {
+    return this.count !== null || this.others !== null;
   }
 
   /**

@@ -17,7 +17,7 @@ import { RETRY_MS, SWEEP_MS } from "./timing.js";
  * @typedef {import("./tally.js").Tally} Tally
  * @typedef {import("./tally.js").Kept} Kept
  * @typedef {object} Parts
- * @property {Pick<import("./store.js").Store, "change" | "entries">} store
+ * @property {Pick<import("./store.js").Store, "change" | "stored">} store
  * @property {import("./visitor.js").Visitor} visitor
  * @property {(message: import("./visitor.js").Message) => void} send
  * @property {() => number} now milliseconds of a steady clock
@@ -92,7 +92,7 @@ export class Presser {
 
   /** Take over what this browser has stored: presses of closed tabs among it. */
   adopt() {
-    for (const { item, tab, kept: stored } of this.store.entries()) {
+    for (const { item, tab, kept: stored } of this.store.stored()) {
       const kept = this.#valid(item, stored);
       const isKnown = this.tallies.has(item, tab) || this.tallies.counters.has(item);
       if (!kept || (!isKnown && kept.saved >= kept.n)) continue;

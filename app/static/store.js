@@ -1,17 +1,16 @@
 // @ts-check
 /**
- * What this browser keeps for all tabs of one site: the visitor's token, and tallies with their unsent presses.
+ * What this browser keeps for all tabs of one origin: the visitor's token, and tallies with their unsent presses.
  *
  * 1. Tallies of `once` and `clap` are one entry per item, changed only under the lock, so that two tabs never
  *    raise the same number in two ways.
  * 2. Taps are one entry per item and tab, written at once by their own tab; any tab may send and remove them.
  *    A tab whose entry was removed too early writes it again (`presser.js`).
- * 3. The token is a cookie, so that the page works without a script too; written only for a press.
- * 4. Without a token the visitor is lost (some browsers keep a script's cookies for a week): of what is stored,
- *    only what was not saved is the next one's to press.
+ * 3. The token is written only for a press. On the server's own pages it is a cookie too (`page_store.js`).
+ * 4. Without a token the visitor is lost: of what is stored, only what was not saved is the next one's to press.
  * 5. Entries end with their visitor: each carries its era, a number that every forgetting raises, and is nothing in
  *    another one. A tab that has not heard of it may still write old ones.
- * 6. Where storage is forbidden, everything lives as long as the page.
+ * 6. Where storage is forbidden nothing is kept: what is known lives as long as the page does.
  */
 
 import { belongsToVisitor } from "./items.js";
@@ -19,14 +18,6 @@ import { inherited } from "./tally.js";
 
 /** @typedef {import("./tally.js").Kept} Kept */
 /** @typedef {{item: string, tab: string, kept: Kept | null}} Entry */
-
-const PREFIX = "like ";
-const ERA = "like-era";
-const LOCK = "like";
-const COOKIE = "like_token";
-const COOKIE_SECONDS = 400 * 24 * 3600;
-
-const keyOf = (/** @type {string} */ item, /** @type {string} */ tab) => `${PREFIX}${item} ${tab}`;
 
 /** @param {string | null} text @param {number} now the era @returns {Kept | null} */
 function keptOf(text, now) {
@@ -39,46 +30,26 @@ function keptOf(text, now) {
   }
 }
 
-/** @typedef {Pick<Storage, "getItem" | "setItem" | "removeItem"> & {keys: () => string[]}} Shelf */
-
-/** Lives as long as the page. @returns {Shelf} */
-function memory() {
-  const map = new Map();
-  return {
-    keys: () => [...map.keys()],
-    getItem: (key) => map.get(key) ?? null,
-    setItem: (key, text) => void map.set(key, text),
-    removeItem: (key) => void map.delete(key),
-  };
-}
-
-/** localStorage; throws where the browser forbids it. @returns {Shelf} */
-function durable() {
-  const { localStorage } = window;
-  localStorage.setItem(`${PREFIX}trial`, "");
-  localStorage.removeItem(`${PREFIX}trial`);
-  return {
-    keys: () => Object.keys(localStorage),
-    getItem: (key) => localStorage.getItem(key),
-    setItem: (key, text) => localStorage.setItem(key, text),
-    removeItem: (key) => localStorage.removeItem(key),
-  };
-}
-
 export class Store {
-  #shelf = memory();
+  /** @type {Storage | null} null where the browser forbids it (rule 6) */
+  #shelf = null;
   #token = "";
   #era = 0;
   /** @type {BroadcastChannel | null} */
   #channel = null;
   isDurable = false;
 
-  constructor() {
+  /** @param {string} server the origin of which this is a visitor */
+  constructor(server) {
+    // So begin all its entries; the lock and the channel have the bare name.
+    this.name = `like@${server}`;
     try {
-      this.#shelf = durable();
+      localStorage.setItem("like-trial", "");
+      localStorage.removeItem("like-trial");
+      this.#shelf = localStorage;
       this.isDurable = true;
     } catch {
-      // Rule 6: the page says so next to what waits.
+      // The page says so next to what waits.
     }
     this.#era = this.#storedEra;
     this.#token = this.token; // An open page's visitor is not lost with the cookie.
@@ -90,8 +61,8 @@ export class Store {
    * @returns {Entry | null} null if it is not ours; `kept` is null if it was removed or is not readable
    */
   #entryOf(key, text) {
-    if (!key.startsWith(PREFIX)) return null;
-    const [item, tab] = key.slice(PREFIX.length).split(" ");
+    const [name, item, tab] = key.split(" ");
+    if (name !== this.name) return null;
     const kept = keptOf(text, this.#era);
     return { item, tab, kept: kept && !this.token ? inherited(item, kept) : kept }; // Rule 4.
   }
@@ -107,18 +78,18 @@ export class Store {
       on.forgotten();
     };
     window.addEventListener("storage", (event) => {
-      if (event.key === ERA) return follow(this.#storedEra);
+      if (event.key === this.#eraKey) return follow(this.#storedEra);
       const entry = event.key === null ? null : this.#entryOf(event.key, event.newValue);
       return entry ? on.entry(entry) : undefined;
     });
-    this.#channel = new BroadcastChannel("like");
+    this.#channel = new BroadcastChannel(this.name);
     this.#channel.onmessage = ({ data }) => (data.token ? on.token(data.token) : follow(data.era));
   }
 
   /** @returns {Entry[]} */
-  entries() {
-    return this.#shelf.keys().flatMap((key) => {
-      const entry = this.#entryOf(key, this.#shelf.getItem(key));
+  stored() {
+    return Object.keys(this.#shelf ?? {}).flatMap((key) => {
+      const entry = this.#entryOf(key, this.#read(key));
       return entry?.kept ? [entry] : [];
     });
   }
@@ -131,24 +102,46 @@ export class Store {
    * @param {(stored: Kept | null) => Kept} change
    */
   change(item, tab, change) {
-    const key = keyOf(item, tab);
+    const key = this.#keyOf(item, tab);
     const era = this.#era;
     const run = () => {
       if (era !== this.#era) return; // Whose press this was is forgotten meanwhile.
-      const kept = change(this.#entryOf(key, this.#shelf.getItem(key))?.kept ?? null);
+      const kept = change(this.#entryOf(key, this.#read(key))?.kept ?? null);
       const isDone = kept.n === 0 || (!belongsToVisitor(item) && kept.saved >= kept.n);
       this.#write(key, isDone ? null : kept);
     };
     return belongsToVisitor(item) ? this.locked(run) : run();
   }
 
+  /** @param {string} key */
+  #read(key) {
+    return this.#shelf?.getItem(key) ?? null;
+  }
+
+  /** @param {string} item @param {string} tab */
+  #keyOf(item, tab) {
+    return `${this.name} ${item} ${tab}`;
+  }
+
+  get #eraKey() {
+    return `${this.name}-era`;
+  }
+
+  get #tokenKey() {
+    return `${this.name}-token`;
+  }
+
   /** @param {string} key @param {Kept | null} kept */
   #write(key, kept) {
-    const text = kept && JSON.stringify({ ...kept, era: this.#era });
-    if (text === this.#shelf.getItem(key)) return; // Every write wakes all other tabs.
+    this.#put(key, kept && JSON.stringify({ ...kept, era: this.#era }));
+  }
+
+  /** @param {string} key @param {string | null} text */
+  #put(key, text) {
+    if (text === this.#read(key)) return; // Every write wakes all other tabs.
     try {
-      if (text === null) this.#shelf.removeItem(key);
-      else this.#shelf.setItem(key, text);
+      if (text === null) this.#shelf?.removeItem(key);
+      else this.#shelf?.setItem(key, text);
     } catch {
       this.isDurable = false; // The quota is used up; the press lives in this page.
     }
@@ -159,27 +152,24 @@ export class Store {
    * @param {() => void} run
    */
   async locked(run) {
-    if (navigator.locks) await navigator.locks.request(LOCK, run);
+    if (navigator.locks) await navigator.locks.request(this.name, run);
     else run();
   }
 
   /** The visitor's token, "" if none was taken. */
   get token() {
-    const found = document.cookie.split("; ").find((pair) => pair.startsWith(`${COOKIE}=`));
-    return found?.slice(COOKIE.length + 1).replaceAll('"', "") || this.#token;
+    return this.#read(this.#tokenKey) || this.#token;
   }
 
   set token(token) {
     this.#token = token;
-    const seconds = token ? COOKIE_SECONDS : 0;
-    const secure = location.protocol === "https:" ? "; Secure" : "";
-    document.cookie = `${COOKIE}=${token}; Path=/; Max-Age=${seconds}; SameSite=Lax${secure}`;
+    this.#put(this.#tokenKey, token || null);
   }
 
   /** A new visitor begins, and takes over what rule 4 leaves to them. Before their token is set, under the lock. */
   inherit() {
-    for (const { item, tab, kept } of this.entries()) {
-      this.#write(keyOf(item, tab), kept && kept.n > 0 ? kept : null);
+    for (const { item, tab, kept } of this.stored()) {
+      this.#write(this.#keyOf(item, tab), kept && kept.n > 0 ? kept : null);
     }
   }
 
@@ -197,20 +187,16 @@ export class Store {
   }
 
   get #storedEra() {
-    return Number(this.#shelf.getItem(ERA)) || 0;
+    return Number(this.#read(this.#eraKey)) || 0;
   }
 
   /** @param {number} era */
   #begin(era) {
     this.#era = era;
     this.#token = "";
-    for (const key of this.#shelf.keys()) {
-      if (key.startsWith(PREFIX) && !keptOf(this.#shelf.getItem(key), era)) this.#shelf.removeItem(key);
+    for (const key of Object.keys(this.#shelf ?? {})) {
+      if (key.startsWith(`${this.name} `) && !keptOf(this.#read(key), era)) this.#shelf?.removeItem(key);
     }
-    try {
-      this.#shelf.setItem(ERA, String(era));
-    } catch {
-      this.isDurable = false;
-    }
+    this.#put(this.#eraKey, String(era));
   }
 }

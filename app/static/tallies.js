@@ -9,7 +9,7 @@ import { Counter } from "./counter.js";
 import { belongsToVisitor, counted } from "./items.js";
 import { Tally, heard, learned } from "./tally.js";
 
-/** @typedef {{item: string, gen: number, count: number, n: number}} Rendered what the page came with */
+/** @typedef {{item: string, gen: number, count: number | null, n: number}} Rendered what the page came with */
 
 const sum = (/** @type {number[]} */ numbers) => numbers.reduce((total, number) => total + number, 0);
 
@@ -85,9 +85,14 @@ export class Tallies {
     this.counters.get(item)?.hear(count, this.committed(item));
   }
 
-  /** Another connection, perhaps to another node. @param {number} now */
-  meetConnection(now) {
+  /** Another node may be a little behind. @param {number} now */
+  hold(now) {
     for (const [item, counter] of this.counters) counter.hold(this.committed(item), now);
+  }
+
+  /** Another connection. @param {number} now */
+  meetConnection(now) {
+    this.hold(now);
     for (const tally of this.all) tally.meetConnection();
   }
 

@@ -10,6 +10,8 @@ export const QUIET_MS = 2000;
 export const QUIET_HIDDEN_MS = 20000;
 /** … and replaces the socket if nothing came by then. 2 + 3 s: a frozen node is left within 5 s. */
 export const PONG_MS = 3000;
+/** Who says nothing for 150 s is sent away by the node. */
+export const SAY_MS = 45000;
 /** A connection that lived so long was a good one: the next failure starts from the shortest delay. */
 export const STEADY_MS = 5000;
 /** Other tabs send what they press; what is still unsent after so long may be a closed tab's. */

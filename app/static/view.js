@@ -6,7 +6,7 @@
  */
 
 import { kindOf, tallyMax } from "./items.js";
-import { formatted, own, reasonOf, saving, status, unitOf } from "./words.js";
+import { formatted, ownOf, reasonOf, savingOf, statusOf, unitOf } from "./words.js";
 
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const RIPPLE_MS = 900;
@@ -56,11 +56,11 @@ export class PressForm {
     const output = this.form.querySelector(".count");
     write(output, text);
     output?.classList.toggle("is-long", text.length > LONG_COUNT);
-    const kind = /** @type {"tap" | "once" | "clap"} */ (kindOf(this.item));
-    write(this.form.querySelector(".unit"), unitOf(kind, count));
-    write(this.form.querySelector(".own"), own[kind](n));
-    if (kind === "once") this.button.setAttribute("aria-pressed", String(n % 2 === 1));
-    this.button.setAttribute("aria-disabled", String(kind !== "once" && n >= tallyMax(this.item)));
+    const isOnce = kindOf(this.item) === "once";
+    write(this.form.querySelector(".unit"), unitOf(this.item, count));
+    write(this.form.querySelector(".own"), ownOf(this.item, n));
+    if (isOnce) this.button.setAttribute("aria-pressed", String(n % 2 === 1));
+    this.button.setAttribute("aria-disabled", String(!isOnce && n >= tallyMax(this.item)));
     if (count > this.#shown) this.#ripple();
     this.#shown = count;
   }
@@ -111,14 +111,14 @@ export class StatusLine {
   /** @param {import("./connection.js").State} state */
   showConnection({ name, node, code }) {
     this.line.dataset.status = name;
-    write(this.text, name === "stopped" ? status.stopped(reasonOf(code)) : status[name](node));
+    write(this.text, statusOf(name, { node, reason: name === "stopped" ? reasonOf(code) : "" }));
   }
 
   /** @param {{waiting: number, isSaved: boolean, isLive: boolean, isReadOnly: boolean, isDurable: boolean}} facts */
   showSaving({ waiting, isSaved, isLive, isReadOnly, isDurable }) {
     this.saved.dataset.saved = waiting > 0 ? "waiting" : isSaved ? "saved" : "nothing";
-    if (waiting === 0) return write(this.saved, isSaved ? saving.saved : saving.nothing);
-    if (isLive) return write(this.saved, isReadOnly ? saving.readOnly(waiting) : saving.waiting(waiting));
-    return write(this.saved, isDurable ? saving.kept(waiting) : saving.unkept(waiting));
+    if (waiting === 0) return write(this.saved, isSaved ? savingOf("saved", 0) : "");
+    if (isLive) return write(this.saved, savingOf(isReadOnly ? "read_only" : "waiting", waiting));
+    return write(this.saved, savingOf(isDurable ? "kept" : "unkept", waiting));
   }
 }

@@ -70,10 +70,15 @@ export class Visitor {
     this.send({ type: "hello", token: this.#token, tab: this.tab });
   }
 
-  /** @param {string} token of a hello @returns {boolean} whether it was a fresh one */
-  hear(token) {
+  /**
+   * @param {string} token of a hello
+   * @param {boolean} [isPlain] whether presses go elsewhere (`http_sockets.js`)
+   * @returns {boolean} whether it was a fresh one
+   */
+  hear(token, isPlain = false) {
     if (!this.#fresh) {
       this.#fresh = token;
+      this.#needsHello ||= isPlain;
       this.isErased = false;
       if (this.#token && this.#asked.length === 0) this.#sayHello(); // Another tab took one since `open`.
       return true;

@@ -1,45 +1,79 @@
 // @ts-check
-/** Every text that the script shows. Names of buttons and headings are in `app/templates`. */
+/**
+ * Every text that a script shows, in the language that was spoken last, and numbers as its readers write them.
+ * The texts themselves are in `texts/`.
+ *
+ * @typedef {"tap" | "once" | "clap"} Kind
+ * @typedef {typeof import("./texts/en.json")} Texts
+ */
 
-const number = new Intl.NumberFormat(globalThis.document?.documentElement.lang || "en");
+import { kindOf, tallyMax } from "./items.js";
+
+/** Longer counts are shortened where there is little room: 9,999 and 10K need no more of it than each other. */
+const WHOLE_MAX = 9999;
+
+/** @type {Pick<Texts, "button"> & Partial<Texts>} */
+let texts;
+/** @type {Intl.PluralRules} */
+let plural;
+/** @type {Intl.NumberFormat} */
+let whole;
+/** @type {Intl.NumberFormat} */
+let short;
+
+/**
+ * @param {Pick<Texts, "button"> & Partial<Texts>} spoken
+ * @param {string} language of the texts
+ * @param {string} locale of the numbers
+ */
+export function speak(spoken, language, locale) {
+  texts = spoken;
+  plural = new Intl.PluralRules(language);
+  whole = new Intl.NumberFormat(locale);
+  short = new Intl.NumberFormat(locale, { notation: "compact", maximumFractionDigits: 1 });
+}
 
 /** @param {number} n */
-export const formatted = (n) => number.format(n);
+export const formatted = (n) => whole.format(n);
 
-/** @type {Record<number, string>} */
-const REASONS = {
-  4500: "this page and the node do not understand each other",
-  4502: "the node does not serve this address",
-  1009: "a message was too long",
-};
+/** @param {number} n */
+export const shortened = (n) => (n > WHOLE_MAX ? short : whole).format(n);
 
-/** @param {number} code of a final close */
-export const reasonOf = (code) => REASONS[code] ?? `the node refused the connection (${code})`;
+/** @param {string} text @param {Record<string, string | number>} values numbers are written as people do */
+const filled = (text, values) =>
+  text.replace(/{(\w+)}/g, (_, key) => (typeof values[key] === "number" ? formatted(values[key]) : values[key]));
 
-export const status = {
-  connecting: () => "Connecting…",
-  live: (/** @type {string} */ node) => `Live on ${node}`,
-  leaving: (/** @type {string} */ node) => `${node} is about to restart – moving to another node`,
-  offline: () => "Offline – presses are kept",
-  stopped: (/** @type {string} */ reason) => `Stopped: ${reason}. Presses are kept; reload to try again.`,
-};
+/** @param {string} item */
+const kind = (item) => /** @type {Kind} */ (kindOf(item));
 
-export const saving = {
-  nothing: "",
-  saved: "Saved",
-  waiting: (/** @type {number} */ n) => `Saving… ${formatted(n)} waiting`,
-  kept: (/** @type {number} */ n) => `${formatted(n)} waiting, kept in this browser`,
-  unkept: (/** @type {number} */ n) => `${formatted(n)} waiting – this browser stores nothing, leave the page open`,
-  readOnly: (/** @type {number} */ n) => `The node cannot save right now – ${formatted(n)} waiting`,
-};
+/** @param {string} item */
+export const nameOf = (item) => texts.button.names[kind(item)] ?? texts.button.names.once;
 
-const UNITS = { tap: ["press", "presses"], once: ["like", "likes"], clap: ["clap", "claps"] };
+/** @param {string} item @param {number} count */
+export function unitOf(item, count) {
+  const forms = /** @type {Record<string, string>} */ (texts.button.units[kind(item)]);
+  return forms[plural.select(count)] ?? forms.other;
+}
 
-/** @param {keyof typeof UNITS} kind @param {number} count */
-export const unitOf = (kind, count) => UNITS[kind][count === 1 ? 0 : 1];
+/** What the person has added. @param {string} item @param {number} n their own tally */
+export function ownOf(item, n) {
+  const { own } = texts.button;
+  const max = tallyMax(item);
+  if (kind(item) === "once") return n % 2 ? own.once : "";
+  if (n === 0 || kind(item) === "tap") return n ? filled(own.tap, { n }) : "";
+  return filled(n < max ? own.clap : own.clap_full, { n, max });
+}
 
-export const own = {
-  tap: (/** @type {number} */ n) => (n === 0 ? "" : `${formatted(n)} from you, just now`),
-  once: (/** @type {number} */ n) => (n % 2 ? "You like this" : ""),
-  clap: (/** @type {number} */ n) => (n === 0 ? "" : n < 50 ? `${n} of 50 from you` : "All 50 of yours – thank you"),
-};
+/** Why a close is final. @param {number} code */
+export const reasonOf = (code) =>
+  /** @type {Record<string, string>} */ (texts.button.reasons)[code] ??
+  filled(texts.button.reasons.other, { code: `${code}` });
+
+/** A text of a part that this page speaks. @param {string} part @param {string} key @param {Record<string, string | number>} values */
+export const textOf = (part, key, values = {}) => filled(/** @type {any} */ (texts)[part][key], values);
+
+/** @param {keyof Texts["status"]} name @param {Record<string, string>} values */
+export const statusOf = (name, values) => filled(texts.status?.[name] ?? "", values);
+
+/** @param {keyof Texts["saving"]} name @param {number} n how many presses wait */
+export const savingOf = (name, n) => filled(texts.saving?.[name] ?? "", { n });

@@ -36,6 +36,10 @@ class Buckets:
         for bucket, by in changed.items():
             self.digests[bucket] = shifted(self.digests[bucket], by)
 
+    def total(self) -> bytes:
+        """Of all buckets together."""
+        return shifted(sum(self.digests), 0).to_bytes(DIGEST_LENGTH, "big")
+
     def tell(self) -> Digest:
         return Digest(b"".join(digest.to_bytes(DIGEST_LENGTH, "big") for digest in self.digests))
 

@@ -34,13 +34,14 @@ from cluster.core.offers import (
     Refusal,
     Repair,
 )
-from cluster.core.press import Erasure, Press, Reset
+from cluster.core.press import Erasure, Payer, Press, Reset
 from cluster.core.rows import Key, Row, fault_of
 from cluster.core.stamps import stamp_after
 from cluster.core.sums import ItemSums, bucket_of, counted_with, digest_shift, with_digest
 
 # The own rows of a batch must fit into one push (R4), so there is room for so many headers beside its wishes.
 HEADERS_MAX: Final = 100
+_UNLIMITED: Final = 1 << 30
 
 
 def merge(
@@ -49,14 +50,13 @@ def merge(
     heads: Mapping[bytes, int],
     *,
     origin: bytes,
-    allowances: Mapping[bytes, int],
+    allowances: Mapping[Payer, int],
     live: Collection[bytes],
 ) -> Changes:
     """Apply a batch of offers, in order.
 
-    `heads` are all heads after the last commit; `origin` is this run's; `allowances` says how many presses each
-    visitor (first 10 bytes of the actor) may still make, and is unlimited for a visitor that it does not name;
-    `live` are the present runs of linked peers.
+    `heads` are all heads after the last commit; `origin` is this run's; `allowances` says for how many presses
+    each payer can still pay, any number for whom it does not name; `live` are the present runs of linked peers.
     """
     merging = _Merging(held, heads, origin, allowances, live)
     for offer in offers:
@@ -76,7 +76,7 @@ class _Merging:
         held: Held,
         heads: Mapping[bytes, int],
         origin: bytes,
-        allowances: Mapping[bytes, int],
+        allowances: Mapping[Payer, int],
         live: Collection[bytes],
     ) -> None:
         self.held = held
@@ -142,28 +142,32 @@ class _Merging:
         if target <= n:
             assert held is not None, "n >= 1 is checked before"
             return self.rest_on(held)
-        granted = self.grant(press, target - n)
+        granted = self.grant(press, target - n, is_debut=n == 0)
         if granted == 0:
             return self.refuse(press.item, gen, n, "rate_limited")
         own = self.next_own(press.item, press.actor, gen, n + granted, b"")
         # It is larger than what stands there, so there is nothing to compare.
         return self.outcome_of(own, self.put(own, held, sums))
 
-    def grant(self, press: Press, wanted: int) -> int:
-        """How much of the wish the visitor's budget takes; `once` costs 1 and is never cut."""
-        if not self.allowances:
+    def grant(self, press: Press, wanted: int, *, is_debut: bool) -> int:
+        """How much of the wish those who pay for it can; `once` costs 1 and is never cut."""
+        payers, debut = press.payers, press.debut if is_debut else b""
+        if not self.allowances or not (payers or debut):
             return wanted
-        visitor = press.actor[:VISITOR_LENGTH]
         whole = kind_of(press.item) == "once"
-        cost = 1 if whole else wanted
-        spent = self.changes.spent.get(visitor, 0)
-        allowance = self.allowances.get(visitor)
-        if allowance is not None:
-            cost = min(cost, allowance - spent)
-        if cost <= 0:
+        cost = min([1 if whole else wanted, *map(self.left, payers)])
+        if cost <= 0 or (debut and self.left(debut) <= 0):
             return 0
-        self.changes.spent[visitor] = spent + cost
+        spent = self.changes.spent
+        for payer in payers:
+            spent[payer] = spent.get(payer, 0) + cost
+        if debut:
+            spent[debut] = spent.get(debut, 0) + 1
         return wanted if whole else cost
+
+    def left(self, payer: Payer) -> int:
+        """For how many presses this one can pay after those of this batch."""
+        return self.allowances.get(payer, _UNLIMITED) - self.changes.spent.get(payer, 0)
 
     def reset(self, reset: Reset) -> Outcome:
         # The last generation cannot be ended: no peer and no start of this node would take the next one (R13).

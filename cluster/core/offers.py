@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from cluster.core.press import Erasure, Press, Reset, Wish
+from cluster.core.press import Erasure, Payer, Press, Reset, Wish
 from cluster.core.rows import Key, Row
 from cluster.core.sums import ItemSums
 
@@ -92,7 +92,7 @@ class Changes(msgspec.Struct):
     heads: dict[bytes, int] = {}
     stamps: dict[bytes, bytes] = {}
     outcomes: list[Outcome] = []
-    spent: dict[bytes, int] = {}
+    spent: dict[Payer, int] = {}
     own: dict[Key, Row] = {}
     erased: set[bytes] = set()
     has_stale: bool = False

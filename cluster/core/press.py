@@ -9,6 +9,9 @@ import msgspec
 from cluster.core.items import erasure_key
 from cluster.core.rows import Key
 
+# Whose budget a press is charged to, as the caller's budgets know them.
+Payer = bytes | str
+
 
 class Press(msgspec.Struct, frozen=True, gc=False):
     """A wish: "my tally on this item is at least n".
@@ -16,12 +19,15 @@ class Press(msgspec.Struct, frozen=True, gc=False):
     `actor` has 16 bytes: the visitor id (10) and 6 zeros, or 6 bytes of the tab's hash.
     `gen` None means the node's. `n` None means one more than this actor has, queued presses included.
     The caller has checked the item (`is_pressable`), and 1 <= n <= `tally_max(item)`.
+    It is charged to all `payers`, and one to `debut`, if it names one, where it is this actor's first on the item.
     """
 
     item: str
     actor: bytes
     gen: int | None = None
     n: int | None = None
+    payers: tuple[Payer, ...] = ()
+    debut: bytes = b""
 
     @property
     def key(self) -> Key:

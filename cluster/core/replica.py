@@ -231,6 +231,11 @@ class Replica:
                 self._send(link, self.holdings.buckets.tell())
 
     @property
+    def digest(self) -> bytes:
+        """Of all that this replica holds: equal where all rows are."""
+        return self.holdings.buckets.total()
+
+    @property
     def buckets_differing(self) -> int:
         """In how many buckets the peer that differs most differed at its last digest."""
         return max((session.looks.differing for session in self.open_sessions().values()), default=0)

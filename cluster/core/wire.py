@@ -160,10 +160,18 @@ class Peers(msgspec.Struct, array_like=True, frozen=True, tag=8):
 
 
 class Status(msgspec.Struct, array_like=True, frozen=True, tag=9):
-    """How the sender is: its state, and how many browsers watch there."""
+    """How the sender is: its state, and how many browsers watch there.
+
+    For people, and absent from nodes of the first version: since when it runs (Unix time by its clock), how many
+    presses it was asked for since, the digest of all it holds, and the names of the nodes it is linked to.
+    """
 
     state: str
     watchers: int
+    since: float = 0.0
+    presses: int = 0
+    digest: bytes = b""
+    links: tuple[str, ...] = ()
 
 
 class Alive(msgspec.Struct, array_like=True, frozen=True, tag=10):

@@ -27,7 +27,7 @@
         if (kept.n === 0) stored.delete(key);
         else stored.set(key, kept);
       },
-      entries: () => [...stored].map(([key, kept]) => ({ item: key.split(" ")[0], tab: key.split(" ")[1], kept })),
+      stored: () => [...stored].map(([key, kept]) => ({ item: key.split(" ")[0], tab: key.split(" ")[1], kept })),
     };
 
     constructor(item, { gen = 0, count = 0, n = 0, token = "" } = {}) {

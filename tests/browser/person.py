@@ -15,6 +15,9 @@ BACK_WITHIN_S: Final = 10.0
 # Run before a page's own script. A retry waits for a random part of its delay; now for a thousand times all of it.
 NEVER_RETRIES: Final = "Math.random = () => 1000;"
 
+# Waits until whatever is written under the lock of this site is stored.
+UNLOCKED: Final = "navigator.locks.request(`like@${location.origin}`, () => {})"
+
 # Evaluates lines of an async function in a page that has the script's parts (`lab.js`).
 Run = Callable[[str], Awaitable[Any]]
 
@@ -132,6 +135,16 @@ class Person:
 
     async def new_tab(self) -> Tab:
         return Tab(await self.context.new_page(), self.address)
+
+    async def lose_token(self) -> None:
+        """The browser has forgotten who they are, and nothing else. Open pages go on as they were."""
+        page = await self.context.new_page()
+        # Also without a network: what is asked for here is answered here.
+        await page.route("**/lost", lambda route: route.fulfill(body="<link rel=icon href=data:,>"))
+        await page.goto(f"{self.address}/lost")
+        await page.evaluate("localStorage.removeItem(`like@${location.origin}-token`)")
+        await page.close()
+        await self.context.clear_cookies()
 
     async def tokens(self) -> list[str]:
         return [cookie["value"] for cookie in await self.context.cookies() if cookie["name"] == "like_token"]

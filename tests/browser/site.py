@@ -1,4 +1,4 @@
-"""Nodes, nginx in front of them, and a browser: everything a person needs."""
+"""Nodes, nginx in front of them, somebody's blog, and a browser: everything a person needs."""
 
 import shutil
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Any, Final, Self
 
 from playwright.async_api import async_playwright
 
+from tests.browser.blog import Blog
 from tests.browser.person import Person, Tab
 from tests.support.cluster import Cluster
 from tests.support.nginx import Nginx
@@ -32,12 +33,14 @@ class Site:
     def __init__(self, folder: Path, **settings: str) -> None:
         """`settings` are LIKE_ variables for every node."""
         self._folder = folder
-        self.cluster = Cluster(folder, **settings)
+        self.blog = Blog()
+        self.cluster = Cluster(folder, **{"LIKE_ALLOWED_ORIGINS": self.blog.address, **settings})
         self._people: list[Person] = []
 
     async def __aenter__(self) -> Self:
         await self.cluster.__aenter__()
         try:
+            await self.blog.__aenter__()
             await self.cluster.start(NODES)
             self.nginx = Nginx(self._folder, [f"127.0.0.1:{node.port}" for node in self.nodes])
             await self.nginx.start()
@@ -58,6 +61,7 @@ class Site:
         await self._browser.close()
         await self._playwright.stop()
         await self.nginx.end()
+        await self.blog.__aexit__(None, None, None)
         await self.cluster.__aexit__(kind, error, trace)
 
     @property

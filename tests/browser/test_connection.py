@@ -83,19 +83,39 @@ async def _connect(route: WebSocketRoute) -> None:
 
 
 async def test_a_node_that_never_says_hello_is_given_up(calm_site: Site) -> None:
+    """And another one asked, where a WebSocket has come through before."""
+    tab = await (await calm_site.meet()).new_tab()
+    routes: list[WebSocketRoute] = []
+
+    async def ignore_the_second(route: WebSocketRoute) -> None:
+        routes.append(route)
+        if len(routes) != 2:
+            await _connect(route)
+
+    await tab.page.route_web_socket("**/live", ignore_the_second)
+    await tab.open()
+    await routes[0].close(code=1001)
+    await wait_for(lambda: len(routes) == 3, 10, "the page to dial a third time")
+    await tab.wait_until_live()
+
+
+async def test_where_no_websocket_ever_says_hello_a_proxy_is_in_its_way(calm_site: Site, name: str) -> None:
+    item = f"tap:{name}"
     tab = await (await calm_site.meet()).new_tab()
     dialled = 0
 
-    async def ignore_the_first(route: WebSocketRoute) -> None:
+    async def swallow(_: WebSocketRoute) -> None:
         nonlocal dialled
         dialled += 1
-        if dialled > 1:
-            await _connect(route)
 
-    await tab.page.route_web_socket("**/live", ignore_the_first)
-    await tab.open(is_live=False)
+    await tab.page.route_web_socket("**/live", swallow)
+    await tab.open(item, is_live=False)
     await tab.wait_until_live(10)
-    assert dialled == 2
+    await tab.press(item, 3)
+    await tab.assert_shows(item, 3)
+    await tab.assert_saved()
+    await calm_site.cluster.assert_converged(item, 3)
+    assert dialled == 1
 
 
 async def test_a_page_from_the_back_forward_cache_is_live_again(calm_site: Site, name: str) -> None:
@@ -150,3 +170,32 @@ async def test_45xx_and_protocol_errors_are_final_and_nothing_else(run: Run) -> 
     final = [1002, 1003, 1007, 1008, 1009, 4500, 4502]
     passing = [1000, 1001, 1005, 1006, 1011, 1012, 1013, 4001, 4002, 4003, 4004]
     assert await run(f"return {final + passing}.filter(timing.isFinal);") == final
+
+
+async def test_who_only_listens_says_something_before_the_node_takes_it_for_gone(run: Run) -> None:
+    """A node ends a connection from which nothing came for 150 s, however much it had to say itself."""
+    lines = """
+        const { Connection } = await import("/static/connection.js");
+        const sent = [];
+        let socket, now = 0;
+        window.WebSocket = class {
+            static OPEN = 1;
+            readyState = 1;
+            constructor() { socket = this; }
+            send(text) { sent.push([JSON.parse(text).type, now]); }
+            close() {}
+        };
+        performance.now = () => now;
+        const quiet = () => {};
+        const handlers = { onOpen: quiet, onClose: quiet, onMessage: quiet, onState: quiet };
+        const connection = new Connection(location.origin, handlers);
+        connection.dial();
+        const hear = (message) => socket.onmessage({ data: JSON.stringify(message) });
+        hear({ type: "hello", node: "node1" });
+        for (; now < 150_000; now += 1000) hear({ type: "counts", counts: {} });
+        connection.hangUp();
+        return sent;
+    """
+    said = await run(lines)
+    assert {kind for kind, _ in said} == {"ping"}
+    assert len(said) == 3

@@ -14,7 +14,7 @@ async def test_a_visitor_erased_on_its_first_connection_goes_on_with_the_next_fr
         const first = page.store.token; page.pressed;
         await page.hear({ type: "pressed", id: page.lastId, n: 1, count: 6 });
         await page.refuse({ erased: true });
-        const forgotten = [page.store.token, page.kept.n, page.store.entries().length];
+        const forgotten = [page.store.token, page.kept.n, page.store.stored().length];
         await page.hello("fresh2");
         await page.hear({ type: "counts", counts: { "once:a": 5 } });
         const shown = page.shown;

@@ -1,6 +1,6 @@
 """Presses made offline are shown at once, kept, and sent once."""
 
-from tests.browser.person import BACK_WITHIN_S, NEVER_RETRIES
+from tests.browser.person import BACK_WITHIN_S, NEVER_RETRIES, UNLOCKED
 from tests.browser.site import Site
 
 
@@ -34,6 +34,7 @@ async def test_presses_of_a_closed_tab_are_sent_by_the_next_one(site: Site) -> N
     await tab.press("clap:talk", 3)
     await tab.press("once:article")
     await tab.assert_waiting(6)
+    await tab.page.evaluate(UNLOCKED)  # They are stored.
     await tab.close()
     await site.nginx.start()
 

@@ -5,14 +5,14 @@ import re
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.person import BACK_WITHIN_S, Person, Tab
+from tests.browser.person import BACK_WITHIN_S, UNLOCKED, Person, Tab
 from tests.browser.site import Site
 from tests.support.operator import RUNBOOK
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-STORED = "Object.keys(localStorage).filter((key) => key.startsWith('like '))"
+STORED = "Object.keys(localStorage).filter((key) => /^like@\\S+ /.test(key))"
 
 
 async def token_of(person: Person) -> str:
@@ -106,7 +106,7 @@ async def test_what_a_closed_tab_could_not_send_before_a_reset_is_never_counted(
     for item, tab in tabs.items():
         await tab.wait_until_offline()
         await tab.press(item)
-        await tab.page.evaluate("navigator.locks.request('like', () => {})")  # It is stored.
+        await tab.page.evaluate(UNLOCKED)  # It is stored.
     for item, tab in tabs.items():
         await calm_site.cluster.reset(item)
         await tab.close()

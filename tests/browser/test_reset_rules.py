@@ -49,7 +49,7 @@ async def test_what_is_stored_of_an_ended_generation_is_cleared_away(run: Run) -
         const closed = await lab("tap:a");
         await closed.press();
         const page = await lab("tap:a", { gen: 1 });
-        return [page.waiting, page.store.entries().length];
+        return [page.waiting, page.store.stored().length];
     """
     assert await run(lines) == [0, 0]
 
@@ -124,7 +124,7 @@ async def test_two_tabs_do_not_give_each_other_back_a_generation_that_was_never_
     lines = """
         const tabs = await Promise.all([1, 2].map(() => lab("once:a", { gen: 2, token: "mine" })));
         const entry = () => {
-            const [stored] = tabs[0].store.entries();
+            const [stored] = tabs[0].store.stored();
             return { item: "once:a", tab: "", kept: stored?.kept ?? null };
         };
         for (const page of tabs) {

@@ -9,12 +9,14 @@ from collections.abc import Callable, Hashable, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from cluster.core import wire
 from cluster.core.copies import Copies, Owed
 from cluster.core.holdings import Holdings
 from cluster.core.link import Identity
 from cluster.core.offers import Changes, Offer, Outcome
-from cluster.core.press import Wish
+from cluster.core.press import Press, Wish
 from cluster.core.replica import Replica
 from cluster.core.rows import Key
 from cluster.core.viewers import Viewers
@@ -124,7 +126,8 @@ class SimEngine:
 
     def _commit_to_disk(self, offers: list[Offer]) -> Changes:
         allowances = self._node.allowances(offers)
-        return self._node.ledger.commit(offers, self.origin, allowances, self.replica.live_origins())
+        charged = [replace(each, payers=(each.actor[:10],)) if isinstance(each, Press) else each for each in offers]
+        return self._node.ledger.commit(charged, self.origin, allowances, self.replica.live_origins())
 
     def _told(self, taken: Sequence[Entry], changes: Changes) -> None:
         self._node.later(self._world.between(0.0, 0.005), lambda: self._committed(taken, changes))

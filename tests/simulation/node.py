@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import apsw
 
-from app.budget import PressBudget
+from app.budget import Buckets
 from cluster.core.items import VISITOR_LENGTH, erasure_key
 from cluster.core.press import Wish
 from cluster.core.replica import Replica
@@ -50,7 +50,7 @@ class SimNode:
         self.peers: list[SimNode] = []
         self.ledger: Ledger
         self.has_digests = True
-        self.budget = PressBudget(0, 0, lambda: self.now)
+        self.budget = Buckets(0, 0, lambda: self.now)
         self.has_left = self.is_put_back = False
         self.run = 0
         self.is_up = False
@@ -86,7 +86,7 @@ class SimNode:
 
     def limit(self, rate: float, burst: int) -> None:
         """So many presses a second, and at once, for every visitor on this node."""
-        self.budget = PressBudget(rate, burst, lambda: self.now)
+        self.budget = Buckets(rate, burst, lambda: self.now)
 
     def allowances(self, offers: Iterable[object]) -> dict[bytes, int]:
         """What each visitor may still press, as in `cluster.batches`."""

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import Any
@@ -83,8 +84,21 @@ class FakeEngine:
 
     def status(self) -> list[NodeStatus]:
         return [
-            NodeStatus("node1", True, self.state, "http://node1", "10.0.0.1:9000", 0, self.watchers, "0.1.0"),
-            NodeStatus("node2", False, self.peers_state, "", "10.0.0.2:9000", 7, 0, "0.1.0"),
+            NodeStatus(
+                "node1",
+                True,
+                self.state,
+                "http://node1",
+                "10.0.0.1:9000",
+                0,
+                self.watchers,
+                "0.1.0",
+                since=time.time() - 60,
+                presses=12,
+                digest=b"\xd1" * 16,
+                links=("node2",),
+            ),
+            NodeStatus("node2", False, self.peers_state, "", "10.0.0.2:9000", 7, 0, "0.1.0", lag_s=0.25),
         ]
 
     def press(self, press: Press, reply: Reply, owner: Hashable) -> None:
@@ -221,13 +235,16 @@ class FakeEngine:
         return "reset" if press.gen < gen else "behind"
 
     def _granted(self, press: Press, presses: int) -> int:
-        """Once costs 1, all or nothing; others what is left."""
-        if self.budget is None:
+        """Once costs 1, all or nothing; others what is left to all who pay."""
+        is_once = press.item.startswith("once:")
+        is_debut = (press.item, press.actor) not in self.table
+        payers = [*press.payers, *([press.debut] if press.debut and is_debut else [])]
+        if self.budget is None or not payers:
             return presses
-        visitor, is_once = press.actor[:10], press.item.startswith("once:")
-        allowed = self.budget.allowance(visitor)
+        allowed = min(self.budget.allowance(payer) for payer in payers)
         granted = min(allowed, presses) if not is_once else presses * (allowed > 0)
-        self.budget.spend(visitor, min(granted, 1) if is_once else granted)
+        for payer in payers:
+            self.budget.spend(payer, min(granted, 1) if is_once or payer == press.debut else granted)
         return int(granted)
 
 

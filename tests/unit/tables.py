@@ -48,7 +48,7 @@ def erasure(who: int = 1, seq: int = 1, *, origin: bytes = THERE) -> Row:
 
 
 def press(n: int | None = None, *, item: str = HOME, who: int = 1, tab: int = 0, gen: int | None = None) -> Press:
-    return Press(item, actor(who, tab), gen, n)
+    return Press(item, actor(who, tab), gen, n, (visitor(who),))
 
 
 class Table:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app import keys, ledger_watch, live, memory
-from app.budget import PressBudget
+from app.budget import Buckets
 from app.connection import Connection
 from app.pace import WORK_PER_S, WORK_PER_TURN, Pace, work_per_s
 from tests.unit.fakes import FakeEngine
@@ -35,13 +35,13 @@ def test_who_is_slower_than_the_limit_is_never_held_back() -> None:
 
 
 def test_where_any_number_of_presses_is_allowed_only_turns_are_kept() -> None:
-    pauses, _ = pauses_of(work_per_s(PressBudget(0, 0, lambda: 0.0).rate), 10 * WORK_PER_S)
+    pauses, _ = pauses_of(work_per_s(Buckets(0, 0, lambda: 0.0).rate), 10 * WORK_PER_S)
     assert set(pauses) == {0.0}
 
 
 @pytest.mark.parametrize(("press_rate", "expected"), [(1, 500), (50, 500), (400, 4000)])
 def test_what_an_operator_allows_is_heard(press_rate: float, expected: float) -> None:
-    assert work_per_s(PressBudget(press_rate, 10, lambda: 0.0).rate) == expected
+    assert work_per_s(Buckets(press_rate, 10, lambda: 0.0).rate) == expected
 
 
 async def test_a_flood_is_held_back_and_then_heard_to_its_end(site: Site) -> None:

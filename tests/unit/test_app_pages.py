@@ -11,8 +11,8 @@ import pytest
 from aiohttp import ClientResponse
 
 from app import keys, main
-from app.pages import NOTICES
 from app.refusals import REFUSALS
+from app.texts import LANGUAGES
 from app.visitors import Tokens, actor_of
 from tests.unit.sites import Site
 from tests.unit.test_app_live_refusals import BAD_ITEMS
@@ -59,7 +59,7 @@ async def test_any_item_has_its_page(site: Site) -> None:
 async def test_pages_are_the_visitors_own_and_let_the_browser_load_nothing_foreign(site: Site) -> None:
     async with site.client.get("/") as answer:
         assert answer.headers["Cache-Control"] == "private, no-cache"
-        assert answer.headers["Vary"] == "Cookie"
+        assert answer.headers["Vary"] == "Cookie, Accept-Language"
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["Referrer-Policy"] == "same-origin"
         policy = answer.headers["Content-Security-Policy"]
@@ -195,7 +195,8 @@ async def test_too_many_presses_come_back_with_a_notice(make_site: MakeSite) -> 
 
 def test_every_way_to_refuse_a_form_has_its_notice() -> None:
     of_operators = {"bad_admin_token", "other_gen", "backing_up", "no_backup"}
-    assert set(NOTICES) == set(REFUSALS) - {"bad_item", "too_many_items", "forbidden"} - of_operators
+    of_no_form = {"bad_item", "too_many_items", "forbidden", "forbidden_origin", "overloaded"}
+    assert set(LANGUAGES["en"]["notices"]) == set(REFUSALS) - of_no_form - of_operators
 
 
 async def test_a_notice_is_never_text_of_the_request(site: Site) -> None:
@@ -263,3 +264,33 @@ async def test_the_real_page_is_complete_without_a_script_and_escapes_what_it_sh
             assert answer.status == 200, asset
             assert answer.headers["Cache-Control"] == "no-cache"
             assert answer.headers["ETag"]
+
+
+# -- in a frame on a page of others
+
+
+async def test_the_button_alone_may_stand_in_frames_of_listed_origins(make_site: MakeSite) -> None:
+    site = await make_site(LIKE_ALLOWED_ORIGINS="https://blog.example,https://b.example")
+    answer = await site.client.get("/embed/once%3Aa")
+    policy = answer.headers["Content-Security-Policy"]
+    assert policy.endswith("frame-ancestors 'self' https://b.example https://blog.example")
+    assert (await site.client.get("/items/once%3Aa")).headers["Content-Security-Policy"].endswith("'none'")
+
+
+async def test_a_press_in_a_frame_leads_back_to_it(site: Site) -> None:
+    text = await (await site.client.get("/embed/once%3Aa")).text()
+    assert 'action="/items/once%3Aa/press?page=embed"' in text
+    answer = await site.client.post("/items/once%3Aa/press?page=embed", data={"n": "1"}, allow_redirects=False)
+    assert answer.headers["Location"] == "/embed/once%3Aa"
+    assert answer.cookies["like_token"]["samesite"] == "Lax"
+
+
+async def test_over_https_a_frames_cookie_is_kept_apart_by_site(site: Site) -> None:
+    answer = await site.client.post(
+        "/items/once%3Aa/press?page=embed",
+        data={"n": "1"},
+        headers={"X-Forwarded-Proto": "https"},
+        allow_redirects=False,
+    )
+    cookie = answer.headers["Set-Cookie"]
+    assert all(word in cookie for word in ("SameSite=None", "Secure", "Partitioned"))

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from app import session as session_module
-from app.budget import PressBudget
+from app.budget import Budgets, Limits
 from app.desk import Desk
 from app.hub import Hub
 from app.ledger_watch import LedgerWatch
@@ -37,7 +37,7 @@ class Node:
             ledger=LedgerWatch(self.engine),
             hub=self.hub,
             tokens=Tokens([b"key"]),
-            budget=PressBudget(0, 0, self.clock),
+            budget=Budgets(Limits(), self.clock),
             metrics=metrics,
             clock=self.clock,
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from app import secret
+from app.budget import Limit
 from app.settings import VARIABLES, SettingsError, read_settings, unknown_variables
 
 OPERATIONS = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
@@ -24,6 +25,12 @@ WRONG = {
     "LIKE_PUSH_INTERVAL_MS": "0",
     "LIKE_PRESS_RATE": "fast",
     "LIKE_PRESS_BURST": "1.5",
+    "LIKE_ADDRESS_RATE": "-1",
+    "LIKE_ADDRESS_BURST": "many",
+    "LIKE_NEWCOMER_RATE": "1/s",
+    "LIKE_NEWCOMER_BURST": "1e3",
+    "LIKE_ITEM_RATE": "none",
+    "LIKE_ITEM_BURST": "10000000",
     "LIKE_ALLOWED_ORIGINS": "https://a.example,*",
     "LIKE_TRUSTED_PROXIES": "10.0.0.0/33",
 }
@@ -39,7 +46,9 @@ def test_defaults_suit_a_laptop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.chdir(tmp_path)
     settings = read_settings({})
     assert (settings.host, settings.port, settings.cluster.port) == ("127.0.0.1", 8080, 9000)
-    assert (settings.push_interval_ms, settings.press_rate, settings.press_burst) == (50, 50.0, 500)
+    assert (settings.push_interval_ms, settings.limits.visitor) == (50, Limit(50.0, 500))
+    assert (settings.limits.address, settings.limits.newcomers) == (Limit(5000.0, 50_000), Limit(1.0, 1000))
+    assert settings.limits.item == Limit()
     assert settings.cluster.public_address == "http://127.0.0.1:8080"
     assert settings.cluster.data_dir == f".data/{settings.cluster.name}"
     assert settings.cluster.ack_copies is None

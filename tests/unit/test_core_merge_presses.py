@@ -2,8 +2,10 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from cluster.core.offers import Page
+from cluster.core.press import Reset
 from cluster.core.rows import Row
 from cluster.core.sums import ItemSums, row_hash
 from tests.unit.tables import (
@@ -123,3 +125,36 @@ def test_rows_of_an_unknown_kind_are_kept_but_not_counted() -> None:
     table = Table()
     table.take(row(9, item="later:thing"))
     assert table.items["later:thing"] == ItemSums(0, 0, 1, row_hash(row(9, item="later:thing")))
+
+
+def test_all_who_pay_for_a_press_pay_the_same_and_the_poorest_decides() -> None:
+    table = Table()
+    mine = replace(press(10), payers=(visitor(1), b"net", HOME))
+    changes = table.commit(mine, allowances={visitor(1): 9, b"net": 4, HOME: 7})
+    assert changes.outcomes[0].n == 4
+    assert changes.spent == {visitor(1): 4, b"net": 4, HOME: 4}
+
+
+def test_an_actors_first_press_is_a_debut_and_later_ones_are_not() -> None:
+    table = Table()
+    first = replace(press(1, item=POST), debut=b"new")
+    assert table.commit(first, allowances={b"new": 1}).spent == {visitor(1): 1, b"new": 1}
+    again = replace(press(2, item=POST), debut=b"new")
+    assert table.commit(again, allowances={b"new": 0}).spent == {visitor(1): 1}
+    other = replace(press(1, item=POST, who=2), debut=b"new")
+    refused = table.commit(other, allowances={b"new": 0})
+    assert (refused.outcomes[0].refusal, refused.spent) == ("rate_limited", {})
+
+
+def test_debuts_of_one_batch_are_counted_together() -> None:
+    wishes = [replace(press(1, item=POST, who=who), debut=b"new", payers=()) for who in range(1, 6)]
+    changes = Table().commit(*wishes, allowances={b"new": 3})
+    assert [outcome.refusal for outcome in changes.outcomes] == [None] * 3 + ["rate_limited"] * 2
+    assert changes.spent == {b"new": 3}
+
+
+def test_a_reset_begins_afresh_for_newcomers_too() -> None:
+    table = Table()
+    table.commit(press(1, item=POST), Reset(POST))
+    changes = table.commit(replace(press(1, item=POST, gen=1), debut=b"new"), allowances={b"new": 5})
+    assert changes.spent[b"new"] == 1

@@ -10,6 +10,7 @@ from cluster.core.replica import Replica
 from cluster.core.sums import BUCKETS
 from cluster.core.viewers import Viewers
 from cluster.core.wire import Have, Hello, Status
+from cluster.lag import Lag
 from cluster.membership import FORGET_AFTER_S
 from cluster.roster import Roster
 from cluster.surface import ClusterSettings, NodeStatus
@@ -134,3 +135,17 @@ def test_linked_peers_are_listed_by_name_with_their_state_and_lag(roster: Roster
         ("b", "read_only", 9, 5),
         ("c", "starting", 5, 0),
     ]
+
+
+def test_how_long_a_peer_is_behind_is_since_we_took_what_it_has_not_confirmed() -> None:
+    lag = Lag()
+    for now, head in ((0.0, 0), (0.5, 10), (1.0, 10), (1.5, 30)):
+        lag.note(head, now)
+    assert [lag.of(confirmed, 2.0) for confirmed in (30, 29, 10, 9, 0)] == [0.0, 0.5, 0.5, 1.5, 1.5]
+
+
+def test_another_origin_begins_its_own_numbers() -> None:
+    lag = Lag()
+    lag.note(1000, 0.0)
+    lag.note(1, 5.0)
+    assert (lag.of(0, 6.0), lag.of(1, 6.0)) == (1.0, 0.0)

@@ -1,0 +1,187 @@
+// @ts-check
+/**
+ * `<like-button>`: one button on any page of any site.
+ *
+ *     <script async src="https://likes.example/static/like-button.js"></script>
+ *     <like-button item="once:blog/post-42"></like-button>
+ *
+ * 1. All buttons of a page that name the same server share one connection and one visitor, and watch their item while
+ *    they are on screen.
+ * 2. It needs nothing of its page and changes nothing of it: no globals, no style or markup that a strict
+ *    Content-Security-Policy or Trusted Types would stop.
+ * 3. Its size is settled before its number is known.
+ *
+ * Built into `app/static/like-button.js` by `make button`.
+ */
+
+import { Announcer } from "../static/announcer.js";
+import { kindOf, tallyMax } from "../static/items.js";
+import { paced } from "../static/pacing.js";
+import { Site } from "../static/site.js";
+import { Store } from "../static/store.js";
+import { button } from "../static/texts/en.json";
+import { formatted, nameOf, ownOf, reasonOf, speak, unitOf } from "../static/words.js";
+import { itemOf } from "./item.js";
+import { Look } from "./look.js";
+
+const script = /** @type {HTMLScriptElement | null} */ (document.currentScript);
+const HOME = new URL(script?.src || location.href);
+
+/** A server, and this page's buttons of it. */
+class Board {
+  /** @type {Set<LikeButton>} */
+  buttons = new Set();
+  /** @type {Map<string, number>} how many buttons on screen show an item */
+  #onScreen = new Map();
+  #pace = paced(() => this.show());
+
+  /** @param {string} server */
+  constructor(server) {
+    this.site = new Site(server, new Store(server), this.#pace.soon);
+    this.site.start();
+  }
+
+  show() {
+    this.buttons.forEach((button) => button.show());
+  }
+
+  /** @param {string} item @param {1 | -1} change a button came on screen, or left it */
+  look(item, change) {
+    const { tallies } = this.site;
+    if (!tallies.counters.has(item)) tallies.watch({ item, gen: 0, count: null, n: 0 });
+    const number = (this.#onScreen.get(item) ?? 0) + change;
+    this.#onScreen.set(item, number);
+    if (number === 0) this.site.unwatch([item]);
+    if (number === 1 && change === 1) this.site.watch([item]);
+  }
+
+  /** @param {string} item */
+  press(item) {
+    const liked = this.site.press(item);
+    this.#pace.now();
+    return liked;
+  }
+}
+
+/** @type {Map<string, Board>} */
+const boards = new Map();
+
+/** @param {string} server */
+function boardOf(server) {
+  const board = boards.get(server) ?? new Board(server);
+  boards.set(server, board);
+  return board;
+}
+
+const sight = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) /** @type {LikeButton} */ (target).see(isIntersecting);
+});
+
+class LikeButton extends HTMLElement {
+  static observedAttributes = ["item", "kind", "label", "server"];
+  /** @type {Board | null} while it is on the page */
+  #board = null;
+  #item = "";
+  #isSeen = false;
+  #isMine = false;
+  #told = "";
+
+  constructor() {
+    super();
+    this.look = new Look(this.attachShadow({ mode: "open", delegatesFocus: true }), (isSecond) => this.#press(isSecond));
+    this.announcer = new Announcer(this.look.region);
+  }
+
+  connectedCallback() {
+    this.#item = itemOf(this.getAttribute("item"), this.getAttribute("kind"));
+    this.#board = boardOf(new URL(this.getAttribute("server") || HOME, location.href).origin);
+    this.#board.buttons.add(this);
+    sight.observe(this);
+    this.show();
+  }
+
+  disconnectedCallback() {
+    sight.unobserve(this);
+    this.see(false);
+    this.#board?.buttons.delete(this);
+    this.#board = null;
+  }
+
+  attributeChangedCallback() {
+    if (!this.#board) return;
+    this.disconnectedCallback();
+    this.connectedCallback();
+  }
+
+  /** @param {boolean} isSeen */
+  see(isSeen) {
+    if (!this.#board || isSeen === this.#isSeen) return;
+    this.#isSeen = isSeen;
+    this.#board.look(this.#item, isSeen ? 1 : -1);
+    this.show();
+  }
+
+  /** @param {boolean} isSecond the second of a double click, which means one like on a `once` item */
+  #press(isSecond) {
+    if (!this.#board || (isSecond && kindOf(this.#item) === "once")) return;
+    this.#isMine = true;
+    this.look.beat(this.#board.press(this.#item));
+  }
+
+  show() {
+    if (!this.#board) return;
+    const { connection, presser, tallies } = this.#board.site;
+    const item = this.#item;
+    const isOnce = kindOf(item) === "once";
+    const mine = presser.current(item).own;
+    const isKnown = tallies.counters.get(item)?.isKnown ?? false;
+    const count = isKnown ? Math.max(0, tallies.shown(item, performance.now())) : null;
+    const { name, code } = connection.state;
+    const words = count === null ? "" : `${formatted(count)} ${unitOf(item, count)}`;
+    this.look.show({
+      name: this.getAttribute("label") || nameOf(item),
+      count,
+      words,
+      isLiked: isOnce ? mine % 2 === 1 : null,
+      isFull: !isOnce && mine >= tallyMax(item),
+      problem: name === "stopped" ? reasonOf(code) : "",
+    });
+    this.setAttribute("state", name);
+    this.#tell(`${count} ${mine}`, `${ownOf(item, mine)} ${words}`, { item, count, mine });
+  }
+
+  /** The reader of this page is forgotten, with all likes: resolves to whether it was done. */
+  ["forget"]() {
+    return this.#board?.site.forget();
+  }
+
+  /**
+   * Others hear of it: the page by an event, a screen reader where the person has pressed here.
+   * @param {string} state @param {string} words @param {{item: string, count: number | null, mine: number}} detail
+   */
+  #tell(state, words, detail) {
+    if (state === this.#told || detail.count === null) return;
+    const isFirst = this.#told === "";
+    this.#told = state;
+    if (this.#isMine) this.announcer.own(words);
+    else if (!isFirst && this.matches(":focus-within")) this.announcer.others(words);
+    this.#isMine = false;
+    this.dispatchEvent(new CustomEvent("like-change", { detail, bubbles: true }));
+  }
+}
+
+const locale = document.documentElement.lang || navigator.language;
+const [language] = locale.split("-");
+speak({ button }, "en", locale);
+if (LANGUAGES.includes(language)) {
+  // Until it has come, or if it never does, it speaks English.
+  fetch(new URL(`texts/${language}.json`, HOME))
+    .then((answer) => answer.json())
+    .then((texts) => {
+      speak(texts, language, locale);
+      boards.forEach((board) => board.show());
+    })
+    .catch(() => undefined);
+}
+
+if (!customElements.get("like-button")) customElements.define("like-button", LikeButton);

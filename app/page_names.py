@@ -1,0 +1,18 @@
+"""The name of a page as an item's name: what its address is without scheme, query and fragment.
+
+The same that `<like-button>` makes of the page that it stands on, where it names no item (`app/button/item.js`).
+"""
+
+import re
+from typing import Final
+
+_SCHEME: Final = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]*://")
+_REST: Final = re.compile(r"[?#].*", re.DOTALL)
+_EMPTY_PARTS: Final = re.compile(r"/+(?=/|\Z)")
+_UNSUITABLE: Final = re.compile(r"[^A-Za-z0-9_.~/@%-]")
+
+
+def page_name(address: str) -> str:
+    """`https://blog.example/post?from=feed` is `blog.example/post`. It may be no name of an item at all."""
+    bare = _EMPTY_PARTS.sub("", _REST.sub("", _SCHEME.sub("", address.strip())))
+    return _UNSUITABLE.sub(lambda sign: "".join(f"%{byte:02x}" for byte in sign[0].encode()), bare)

@@ -1,0 +1,164 @@
+// @ts-check
+/** The page of the cluster, once a second: its table, a picture of nodes and links, and three lines over time. */
+
+import { chart } from "./chart.js";
+import { formatted, speak, textOf } from "./words.js";
+
+/** @typedef {{name: string, is_self: boolean, state: string, lag: number, lag_ms: number, watchers: number,
+ *   presses: number, uptime_s: number, links: string[], digest: string, version: string}} Node */
+
+const DIGEST_SHOWN = 12;
+const RADIUS = 85;
+const COLUMNS = ["state", "uptime", "watchers", "presses", "lag", "links", "digest", "version"];
+
+const { texts, language, locale } = JSON.parse(document.getElementById("texts")?.textContent ?? "");
+speak(texts, language, locale);
+
+const say = (/** @type {string} */ key, /** @type {Record<string, string | number>} */ values = {}) =>
+  textOf("cluster", key, values);
+const byId = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
+/** Whom the page came from, until another one goes on. */
+let self = document.querySelector("[data-self]")?.getAttribute("data-node") ?? "";
+
+/** In its largest unit. @param {number} seconds */
+function time(seconds) {
+  const units = /** @type {const} */ ([["days", 86400], ["hours", 3600], ["minutes", 60], ["seconds", 1]]);
+  const [unit, length] = units.find(([, each]) => seconds >= each) ?? units[3];
+  return say(unit, { n: Math.floor(seconds / length) });
+}
+
+/** What stands in a node's row, by column: as the server writes it. @param {Node} node @returns {Record<string, string>} */
+function shown(node) {
+  const nothing = say("none");
+  const isThere = node.state !== "unreachable";
+  const cells = {
+    uptime: node.uptime_s ? time(node.uptime_s) : nothing,
+    watchers: formatted(node.watchers),
+    presses: formatted(node.presses),
+    lag: say("lag_value", { rows: node.lag, ms: node.lag_ms }),
+    links: node.links.join(", ") || nothing,
+    digest: node.digest.slice(0, DIGEST_SHOWN) || nothing,
+  };
+  const known = isThere ? cells : Object.fromEntries(Object.keys(cells).map((column) => [column, nothing]));
+  return { ...known, state: say(node.state), version: node.version || nothing };
+}
+
+/** @param {Element | null} element @param {string} text */
+function write(element, text) {
+  if (element && element.textContent !== text) element.textContent = text;
+}
+
+/** @param {Node} node */
+function rowOf(node) {
+  const found = [...byId("rows").children].find((row) => row.getAttribute("data-node") === node.name);
+  if (found) return found;
+  const row = document.createElement("tr");
+  row.dataset.node = node.name;
+  const name = document.createElement("th");
+  name.scope = "row";
+  name.append(document.createElement("bdi"));
+  write(name.firstElementChild, node.name);
+  row.append(name, ...COLUMNS.map((column) => Object.assign(document.createElement("td"))));
+  [...row.querySelectorAll("td")].forEach((cell, index) => (cell.dataset.column = COLUMNS[index]));
+  byId("rows").append(row);
+  return row;
+}
+
+/** @param {Node} node */
+function showRow(node) {
+  const row = /** @type {HTMLElement} */ (rowOf(node));
+  row.dataset.state = node.state;
+  row.toggleAttribute("data-self", node.name === self);
+  const cells = shown(node);
+  for (const cell of row.querySelectorAll("td")) write(cell, cells[cell.dataset.column ?? ""]);
+  const you = row.querySelector(".you");
+  if (you && node.name !== self) you.remove();
+  if (you || node.name !== self) return;
+  const mark = document.createElement("span");
+  mark.className = "you";
+  mark.textContent = say("you");
+  row.querySelector("th")?.append(" ", mark);
+}
+
+/** @param {Node[]} nodes */
+function showAgreement(nodes) {
+  const digests = nodes.filter(({ state, digest }) => state !== "unreachable" && digest).map(({ digest }) => digest);
+  const isOne = new Set(digests).size === 1;
+  const digest = digests[0]?.slice(0, DIGEST_SHOWN) ?? "";
+  write(byId("agreement"), digests.length < 2 ? say("alone") : isOne ? say("agree", { digest }) : say("differ"));
+}
+
+/** @param {string} name @param {Record<string, string | number>} attributes @param {string} [text] */
+function draw(name, attributes, text = "") {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, String(value));
+  element.textContent = text;
+  return element;
+}
+
+/** Nodes on a circle, and a line for each link that both ends know. @param {Node[]} nodes */
+function showPicture(nodes) {
+  const sorted = [...nodes].sort((a, b) => a.name.localeCompare(b.name));
+  const places = new Map(
+    sorted.map(({ name }, index) => {
+      const angle = (2 * Math.PI * index) / sorted.length - Math.PI / 2;
+      return [name, { x: Math.round(RADIUS * Math.cos(angle)), y: Math.round(RADIUS * Math.sin(angle)) }];
+    }),
+  );
+  const lines = sorted.flatMap(({ name, state, links }) =>
+    state === "unreachable" ? [] : links.flatMap((other) => {
+      const [from, to] = [places.get(name), places.get(other)];
+      return from && to && name < other ? [draw("line", { x1: from.x, y1: from.y, x2: to.x, y2: to.y })] : [];
+    }),
+  );
+  const circles = sorted.map(({ name, state }) => {
+    const { x, y } = places.get(name) ?? { x: 0, y: 0 };
+    const group = draw("g", { "data-state": state, ...(name === self ? { "data-self": "" } : {}) });
+    group.append(draw("circle", { cx: x, cy: y, r: 17 }), draw("text", { x, y: y + 32 }, name));
+    return group;
+  });
+  const picture = byId("picture");
+  picture.replaceChildren(...lines, ...circles);
+  picture.removeAttribute("hidden");
+}
+
+const lines = {
+  perSecond: chart(byId("charts"), say("per_second")),
+  lag: chart(byId("charts"), say("lag_ms")),
+  latency: chart(byId("charts"), say("latency")),
+};
+/** @type {{at: number, presses: Map<string, number>} | null} */
+let last = null;
+
+/** Of nodes that were there both times: what a restart begins anew is no press taken back. @param {Node[]} nodes */
+function perSecond(nodes) {
+  const presses = new Map(nodes.filter(({ state }) => state !== "unreachable").map((node) => [node.name, node.presses]));
+  const before = last;
+  last = { at: performance.now(), presses };
+  if (!before) return null;
+  const more = [...presses].map(([name, now]) => Math.max(0, now - (before.presses.get(name) ?? now)));
+  return more.reduce((sum, each) => sum + each, 0) / ((last.at - before.at) / 1000);
+}
+
+/** @param {{nodes: Node[]}} said */
+function show({ nodes }) {
+  self = nodes.find((node) => node.is_self)?.name ?? self;
+  const names = new Set(nodes.map(({ name }) => name));
+  for (const row of [...byId("rows").children]) if (!names.has(row.getAttribute("data-node") ?? "")) row.remove();
+  nodes.forEach(showRow);
+  showAgreement(nodes);
+  showPicture(nodes);
+  lines.perSecond.add(perSecond(nodes));
+  lines.lag.add(Math.max(...nodes.map(({ lag_ms }) => lag_ms)));
+}
+
+const stream = new EventSource("/api/nodes/stream");
+stream.onmessage = ({ data }) => show(JSON.parse(data));
+
+setInterval(async () => {
+  if (document.hidden) return;
+  const asked = performance.now();
+  const answer = await fetch("/api/nodes", { cache: "no-store" }).catch(() => null);
+  lines.latency.add(answer?.ok ? performance.now() - asked : null);
+}, 1000);
+addEventListener("pagehide", () => stream.close());

@@ -1,0 +1,42 @@
+"""The button's script is what its sources make of it."""
+
+import gzip
+import subprocess
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from app import wire
+from app.texts import LANGUAGES
+
+REPOSITORY: Final = Path(__file__).resolve().parents[2]
+BUTTON: Final = REPOSITORY / "app" / "button"
+BUILT: Final = REPOSITORY / "app" / "static" / "like-button.js"
+BYTES_MAX: Final = 8 * 1024
+# Types of messages by which `answers.js` finds what to do.
+HEARD: Final = {"hello", "counts", "mine", "pressed", "error", "moved"}
+# What `store.js` keeps, and tells other tabs of.
+STORED: Final = {"gen", "n", "saved", "choice", "era", "token"}
+
+
+def test_the_script_is_built_of_these_sources_and_small(tmp_path: Path) -> None:
+    subprocess.run(["make", "--silent", "app/button/node_modules/.installed"], cwd=REPOSITORY, check=True)
+    fresh = tmp_path / "like-button.js"
+    subprocess.run(["node", "app/button/build.mjs", str(fresh)], cwd=REPOSITORY, check=True)
+    assert fresh.read_text() == BUILT.read_text(), "make button"
+    assert len(gzip.compress(BUILT.read_bytes(), 9, mtime=0)) <= BYTES_MAX
+
+
+def test_no_name_is_shortened_that_others_know() -> None:
+    """What goes over the wire, into storage and to the page, and what texts are found by."""
+    lines = (BUTTON / "private_names.txt").read_text().splitlines()
+    private = {line for line in lines if line and not line.startswith("#")}
+    messages = [each for each in vars(wire).values() if isinstance(each, type) and issubclass(each, msgspec.Struct)]
+    fields = {field for message in messages for field in message.__struct_fields__}
+    assert not private & (fields | HEARD | STORED | _keys(LANGUAGES["en"]["button"]))
+
+
+def _keys(entries: Any) -> set[str]:
+    parts = [value for value in entries.values() if isinstance(value, dict)]
+    return set(entries).union(*map(_keys, parts))

@@ -1,0 +1,269 @@
+"""`<like-button>` on somebody else's page."""
+
+import json
+from typing import Any, Final
+from urllib.parse import quote
+
+import pytest
+from playwright.async_api import Locator, Page, expect
+
+from tests.browser.site import Site
+from tests.support.waiting import wait_for
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+# Of one visitor (LIKE_PRESS_BURST).
+BURST: Final = 500
+# What a proxy does that knows no WebSocket. The page's own name for it must stay a class.
+NO_WEBSOCKET: Final = """
+    WebSocket = class { static OPEN = 1; readyState = 3; send() {} close() {}
+                        constructor() { setTimeout(() => this.onclose?.({ code: 1006 })); } };
+"""
+SHIFTS: Final = """
+    window.shifts = [];
+    new PerformanceObserver((list) => shifts.push(...list.getEntries().map(({ value }) => value)))
+        .observe({ type: "layout-shift", buffered: true });
+"""
+
+
+class Embedded:
+    """A page with buttons."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    def button(self, number: int = 0) -> Locator:
+        return self.page.locator("like-button").nth(number).get_by_role("button")
+
+    async def assert_shows(self, text: str, number: int = 0, within_s: float = 5.0) -> None:
+        count = self.page.locator("like-button").nth(number).locator("[part=count]")
+        await expect(count).to_have_text(text, timeout=within_s * 1000)
+
+    async def assert_liked(self, is_liked: bool, number: int = 0) -> None:
+        await expect(self.button(number)).to_have_attribute("aria-pressed", "true" if is_liked else "false")
+
+    async def wait_until_live(self, within_s: float = 5.0) -> None:
+        await expect(self.page.locator("like-button").first).to_have_attribute(
+            "state", "live", timeout=within_s * 1000
+        )
+
+
+async def embed(site: Site, name: str, body: str, *, script: str = "", person: Any = None) -> Embedded:
+    """Somebody who looks at a blog's page with these buttons. `script` runs before it."""
+    person = person or await site.meet()
+    page = await person.context.new_page()
+    if script:
+        await page.add_init_script(script)
+    await page.goto(site.blog.write(f"/{name}", site.nginx.address, body))
+    return Embedded(page)
+
+
+async def test_a_press_on_a_blog_shows_everywhere_and_a_second_takes_it_back(calm_site: Site, name: str) -> None:
+    item = f"once:{name}"
+    reader = await embed(calm_site, name, f'<like-button item="{item}"></like-button>')
+    other = await (await calm_site.meet()).open(item)
+    await reader.assert_shows("0")
+    await reader.assert_liked(False)
+    await reader.button().click()
+    await reader.assert_liked(True)
+    await reader.assert_shows("1")
+    await other.assert_shows(item, 1)
+    await other.press(item)
+    await reader.assert_shows("2")
+    await reader.button().click()
+    await reader.assert_shows("1")
+    await other.assert_shows(item, 1)
+
+
+async def test_the_button_has_one_name_and_says_its_state_and_its_count(calm_site: Site, name: str) -> None:
+    body = f'<like-button item="once:{name}" label="Useful"></like-button>'
+    reader = await embed(calm_site, name, body)
+    button = reader.page.get_by_role("button", name="Useful", exact=True)
+    await reader.assert_shows("0")
+    await expect(button).to_have_accessible_description("0 likes")
+    await button.focus()
+    await reader.page.keyboard.press("Enter")
+    await reader.assert_liked(True)
+    await expect(button).to_have_accessible_description("1 like")
+    await reader.page.keyboard.press("Space")
+    await reader.assert_liked(False)
+
+
+async def test_what_was_pressed_is_announced_and_nothing_before(calm_site: Site, name: str) -> None:
+    reader = await embed(calm_site, name, f'<like-button item="once:{name}"></like-button>')
+    region = reader.page.locator("like-button [role=status].quiet")
+    await reader.assert_shows("0")
+    await expect(region).to_be_empty()
+    await reader.button().click()
+    await expect(region).to_have_text("You like this 1 like")
+
+
+async def test_kinds_labels_and_names_without_a_kind(calm_site: Site, name: str) -> None:
+    body = f"""
+        <like-button item="{name}" kind="clap"></like-button>
+        <like-button item="{name}"></like-button>
+        <like-button item="tap:{name}"></like-button>
+        <like-button></like-button>"""
+    reader = await embed(calm_site, name, body)
+    for number, presses in enumerate((3, 1, 2, 1)):
+        await reader.assert_shows("0", number)
+        for _ in range(presses):
+            await reader.button(number).click()
+    page = f"once:localhost%3a{calm_site.blog.address.rpartition(':')[2]}/{name}"
+    for item, count in {f"clap:{name}": 3, f"once:{name}": 1, f"tap:{name}": 2, page: 1}.items():
+        await calm_site.cluster.assert_converged(item, count)
+    await expect(reader.button(0)).to_have_accessible_name("Clap")
+    await expect(reader.button(1)).to_have_accessible_name("Like")
+
+
+async def test_thirty_buttons_share_one_socket_and_watch_what_is_on_screen(calm_site: Site, name: str) -> None:
+    # Its policy forbids styles in attributes: the room between the buttons is made of lines.
+    buttons = [f'<p>{"<br>" * 20}<like-button item="once:{name}-{n}"></like-button>' for n in range(30)]
+    person = await calm_site.meet()
+    page = await person.context.new_page()
+    sockets: list[Any] = []
+    watched: set[str] = set()
+
+    def opened(socket: Any) -> None:
+        sockets.append(socket)
+        socket.on("framesent", lambda frame: _note(watched, frame))
+
+    page.on("websocket", opened)
+    await page.goto(calm_site.blog.write(f"/{name}", calm_site.nginx.address, "".join(buttons)))
+    reader = Embedded(page)
+    await reader.assert_shows("0")
+    assert len(watched) < 10
+    await page.locator("like-button").nth(29).scroll_into_view_if_needed()
+    await reader.assert_shows("0", 29)
+    await wait_for(lambda: f"once:{name}-0" not in watched, 5, lambda: f"it to unwatch the first: {watched}")
+    assert f"once:{name}-29" in watched
+    assert len(watched) < 10
+    assert len(sockets) == 1
+
+
+def _note(watched: set[str], frame: str | bytes) -> None:
+    message = json.loads(frame)
+    if message["type"] == "watch":
+        watched.update(message["items"])
+    elif message["type"] == "unwatch":
+        watched.difference_update(message["items"])
+
+
+async def test_the_page_hears_of_changes_and_finds_nothing_new_in_its_window(calm_site: Site, name: str) -> None:
+    script = """
+        window.heard = [];
+        document.addEventListener("like-change", ({ detail }) => heard.push(detail));
+        window.before = [];
+        window.before = Object.keys(window);
+    """
+    reader = await embed(calm_site, name, f'<like-button item="clap:{name}"></like-button>', script=script)
+    await reader.assert_shows("0")
+    await reader.button().click()
+    await reader.assert_shows("1")
+    heard = await reader.page.evaluate("heard")
+    item = f"clap:{name}"
+    assert heard == [{"item": item, "count": 0, "mine": 0}, {"item": item, "count": 1, "mine": 1}]
+    assert await reader.page.evaluate("Object.keys(window).filter((name) => !before.includes(name))") == []
+
+
+async def test_two_tabs_of_a_blogs_reader_are_one_visitor(calm_site: Site, name: str) -> None:
+    person, body = await calm_site.meet(), f'<like-button item="once:{name}"></like-button>'
+    first = await embed(calm_site, name, body, person=person)
+    second = await embed(calm_site, name, body, person=person)
+    await first.assert_shows("0")
+    await first.button().click()
+    await second.assert_liked(True)
+    await second.assert_shows("1")
+    assert not await person.tokens(), "no cookie is set from a page of others"
+    await first.page.reload()
+    await first.assert_liked(True)
+
+
+async def test_nothing_moves_when_the_button_comes_and_its_number_grows(calm_site: Site, name: str) -> None:
+    body = f'<p>before <like-button item="tap:{name}"></like-button> after</p><p>below</p>'
+    reader = await embed(calm_site, name, body, script=SHIFTS)
+    await reader.assert_shows("0")
+    await reader.page.evaluate("shifts.length = 0")
+    place = await reader.page.locator("p").nth(1).bounding_box()
+    width = (await reader.button().bounding_box() or {})["width"]
+    shown = 0
+    for number in (9, 10, 1000, 12_345):
+        await _press(calm_site, f"tap:{name}", number - shown)
+        shown = number
+        await reader.assert_shows({12_345: "12.3K"}.get(number, f"{number:,}"))
+    assert await reader.page.locator("p").nth(1).bounding_box() == place
+    assert (await reader.button().bounding_box() or {})["width"] == width
+    assert await reader.page.evaluate("shifts") == []
+
+
+async def _press(site: Site, item: str, presses: int) -> None:
+    """By as many visitors as their budgets ask for."""
+    for n in [BURST] * (presses // BURST) + [presses % BURST] * (presses % BURST > 0):
+        url = f"{site.nodes[0].address}/api/items/{quote(item, safe='')}/press"
+        async with site.cluster.session.post(url, json={"n": n}) as answer:
+            assert answer.status == 200, await answer.text()
+
+
+async def test_an_origin_that_is_not_listed_is_told_so(calm_site: Site, name: str) -> None:
+    address = calm_site.blog.write(
+        f"/{name}", calm_site.nginx.address, f'<like-button item="once:{name}"></like-button>'
+    )
+    page = await (await calm_site.meet()).context.new_page()
+    # Another name of the same page: another origin.
+    await page.goto(address.replace("localhost", "blog.localhost"))
+    await expect(page.locator("like-button [part=problem]")).to_contain_text("does not serve this address")
+    await expect(page.locator("like-button")).to_have_attribute("state", "stopped")
+
+
+@pytest.mark.parametrize("way", ["stream", "poll"])
+async def test_where_no_websocket_comes_through_everything_goes_by_plain_requests(
+    calm_site: Site, name: str, way: str
+) -> None:
+    item = f"once:{name.replace('[', '-').replace(']', '')}"
+    person = await calm_site.meet()
+    asked: list[str] = []
+    person.context.on("request", lambda request: asked.append(request.url))
+    if way == "poll":
+        # A proxy that holds a stream back until it ends.
+        await person.context.route(lambda url: "/api/stream" in url and "end=1" not in url, lambda route: None)
+    body = f'<like-button item="{item}"></like-button><like-button item="tap:{item[5:]}"></like-button>'
+    reader = await embed(calm_site, name, body, script=NO_WEBSOCKET, person=person)
+    await reader.wait_until_live(20)
+    await reader.assert_shows("0")
+    await reader.button().click()
+    await reader.assert_liked(True)
+    other = await (await calm_site.meet()).open(item)
+    await other.assert_shows(item, 1)
+    await other.press(item)
+    await reader.assert_shows("2")
+    for _ in range(5):
+        await reader.button(1).click()
+    await reader.assert_shows("5", 1)
+    await calm_site.cluster.assert_converged(f"tap:{item[5:]}", 5)
+    await reader.page.reload()
+    await reader.wait_until_live(20)
+    await reader.assert_liked(True)
+    await reader.assert_shows("2")
+    assert ("end=1" in " ".join(asked)) == (way == "poll")
+
+
+async def test_own_presses_over_a_stream_never_make_the_number_jump(calm_site: Site, name: str) -> None:
+    item = f"tap:{name}"
+    reader = await embed(calm_site, name, f'<like-button item="{item}"></like-button>', script=NO_WEBSOCKET)
+    await reader.wait_until_live(20)
+    await reader.assert_shows("0")
+    await reader.page.evaluate(
+        """() => {
+            const count = document.querySelector("like-button").shadowRoot.querySelector("[part=count]");
+            window.recorded = [Number(count.textContent)];
+            new MutationObserver(() => recorded.push(Number(count.textContent)))
+                .observe(count, { childList: true, characterData: true, subtree: true });
+        }"""
+    )
+    for _ in range(20):
+        await reader.button().click()
+    await reader.assert_shows("20")
+    await calm_site.cluster.assert_converged(item, 20)
+    recorded = await reader.page.evaluate("recorded")
+    assert recorded == sorted(recorded)
+    assert recorded[-1] == 20
