@@ -122,6 +122,12 @@ def is_https(request: web.Request, trusted_proxies: tuple[Network, ...]) -> bool
     return request.headers.get("X-Forwarded-Proto") == "https" and _is_trusted(request, trusted_proxies)
 
 
+def origin_of(request: web.Request) -> str:
+    """This site's, as the visitor's browser knows it."""
+    is_safe = is_https(request, request.app[keys.SETTINGS].trusted_proxies)
+    return f"{'https' if is_safe else 'http'}://{request.host}"
+
+
 def network_of(request: web.Request) -> bytes:
     """The network that it comes from: the first 24 bits of an IPv4 address, 64 of an IPv6 one.
 

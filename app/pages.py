@@ -123,7 +123,8 @@ async def _render(
         "node": desk.node,
         "notice": notice if notice in texts.entries["notices"] else None,
         "t": texts,
-        "script_texts": texts.for_script("button", "status", "saving"),
+        "script_texts": texts.for_script("button", "status", "saving", "page"),
+        "origin": guards.origin_of(request),
     }
     answer = aiohttp_jinja2.render_template(template, request, context)
     if page == "embed":

@@ -25,7 +25,7 @@ import { itemOf } from "./item.js";
 import { Look } from "./look.js";
 
 const script = /** @type {HTMLScriptElement | null} */ (document.currentScript);
-const HOME = new URL(script?.src || location.href);
+const HOME = new URL(script?.src || "/static/", location.href);
 
 /** A server, and this page's buttons of it. */
 class Board {

@@ -24,7 +24,7 @@ function fill(element, attributes, ...children) {
 /** @param {string} name */
 const drawn = (name) => document.createElementNS("http://www.w3.org/2000/svg", name);
 
-/** @param {Record<string, string>} attributes */
+/** @param {Record<string, string | boolean>} attributes */
 const span = (attributes) => fill(document.createElement("span"), attributes);
 
 /** @param {Element} element @param {string} text */
@@ -35,7 +35,8 @@ function write(element, text) {
 export class Look {
   #icon = fill(drawn("svg"), { part: "icon", viewBox: "0 0 24 24" }, fill(drawn("path"), { d: HEART }));
   #label = span({ part: "label" });
-  #count = span({ part: "count" });
+  /** Of no part in the button's name, which stays the same; its words describe it. */
+  #count = span({ part: "count", "aria-hidden": true });
   #words = span({ id: "words", class: "quiet" });
   #problem = span({ part: "problem", role: "status" });
   #button = fill(
@@ -61,7 +62,6 @@ export class Look {
    *   isFull: boolean, problem: string}} facts
    */
   show({ name, count, words, isLiked, isFull, problem }) {
-    fill(this.#button, { "aria-label": name });
     write(this.#label, name);
     write(this.#count, count === null ? "" : shortened(count));
     write(this.#words, words);

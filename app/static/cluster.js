@@ -8,7 +8,9 @@ import { formatted, speak, textOf } from "./words.js";
  *   presses: number, uptime_s: number, links: string[], digest: string, version: string}} Node */
 
 const DIGEST_SHOWN = 12;
-const RADIUS = 85;
+const RADIUS = 78;
+/** Names stand outside of the circle, so that no line crosses them. */
+const NAMES = 1.42;
 const COLUMNS = ["state", "uptime", "watchers", "presses", "lag", "links", "digest", "version"];
 
 const { texts, language, locale } = JSON.parse(document.getElementById("texts")?.textContent ?? "");
@@ -114,7 +116,8 @@ function showPicture(nodes) {
   const circles = sorted.map(({ name, state }) => {
     const { x, y } = places.get(name) ?? { x: 0, y: 0 };
     const group = draw("g", { "data-state": state, ...(name === self ? { "data-self": "" } : {}) });
-    group.append(draw("circle", { cx: x, cy: y, r: 17 }), draw("text", { x, y: y + 32 }, name));
+    const label = { x: (NAMES + 0.2) * x, y: NAMES * y + 4 };
+    group.append(draw("circle", { cx: x, cy: y, r: 17 }), draw("text", label, name));
     return group;
   });
   const picture = byId("picture");
@@ -123,9 +126,9 @@ function showPicture(nodes) {
 }
 
 const lines = {
-  perSecond: chart(byId("charts"), say("per_second")),
-  lag: chart(byId("charts"), say("lag_ms")),
-  latency: chart(byId("charts"), say("latency")),
+  perSecond: chart(byId("charts"), say("per_second"), locale),
+  lag: chart(byId("charts"), say("lag_ms"), locale),
+  latency: chart(byId("charts"), say("latency"), locale),
 };
 /** @type {{at: number, presses: Map<string, number>} | null} */
 let last = null;
@@ -146,6 +149,7 @@ function show({ nodes }) {
   const names = new Set(nodes.map(({ name }) => name));
   for (const row of [...byId("rows").children]) if (!names.has(row.getAttribute("data-node") ?? "")) row.remove();
   nodes.forEach(showRow);
+  byId("rows").prepend(...byId("rows").querySelectorAll("[data-self]"));
   showAgreement(nodes);
   showPicture(nodes);
   lines.perSecond.add(perSecond(nodes));

@@ -1,12 +1,13 @@
 // @ts-check
 /** Where the parts of the page meet. */
 
+import { Announcer } from "./announcer.js";
 import { kindOf } from "./items.js";
 import { paced } from "./pacing.js";
 import { PageStore } from "./page_store.js";
 import { Site } from "./site.js";
 import { PressForm, StatusLine } from "./view.js";
-import { speak } from "./words.js";
+import { formatted, ownOf, speak, statusOf, unitOf } from "./words.js";
 
 const { texts, language, locale } = JSON.parse(document.getElementById("texts")?.textContent ?? "");
 speak(texts, language, locale);
@@ -14,15 +15,47 @@ speak(texts, language, locale);
 const pace = paced(show);
 const site = new Site(location.origin, new PageStore(), pace.soon);
 const statusLine = new StatusLine(document);
+const announcer = new Announcer(/** @type {Element} */ (document.getElementById("told")));
 const forms = [...document.querySelectorAll("form[data-item]")].map(
   (form) => new PressForm(/** @type {HTMLFormElement} */ (form), press),
 );
+
+let viewers = 0;
+const { handlers } = site.connection;
+const { onMessage } = handlers;
+handlers.onMessage = (message) => {
+  if (message.type === "viewers") viewers = message.viewers[forms[0].item] ?? viewers;
+  onMessage(message);
+};
+
+/** @param {string} item */
+function words(item) {
+  const count = Math.max(0, site.tallies.shown(item, performance.now()));
+  return `${formatted(count)} ${unitOf(item, count)}`;
+}
 
 /** @param {string} item */
 function press(item) {
   const liked = site.press(item);
   pace.now();
   forms.find((form) => form.item === item)?.celebrate(liked || kindOf(item) !== "once");
+  told = words(forms[0].item);
+  announcer.own(`${ownOf(item, site.presser.current(item).own)} ${words(item)}`);
+}
+
+/** What was told last of the page's first button, and of the connection. */
+let told = "";
+let toldState = "connecting";
+
+/** What others press, now and then; that the connection is lost, and back, at once. */
+function announce() {
+  const { name, node } = site.connection.state;
+  if (name === "offline" && toldState === "live") announcer.own(statusOf(name, {}));
+  if (name === "live" && toldState === "offline") announcer.own(statusOf(name, { node }));
+  if (name === "offline" || name === "live") toldState = name;
+  const now = words(forms[0].item);
+  if (told && now !== told) announcer.others(now);
+  told = now;
 }
 
 function show() {
@@ -32,7 +65,9 @@ function show() {
   const isLive = connection.state.name === "live" || connection.state.name === "leaving";
   const { waiting, isSaved } = tallies;
   statusLine.showConnection(connection.state);
+  statusLine.showViewers(isLive ? viewers : 0);
   statusLine.showSaving({ waiting, isSaved, isLive, isReadOnly: presser.isReadOnly, isDurable: store.isDurable });
+  announce();
 }
 
 for (const form of forms) site.tallies.watch(form.rendered);

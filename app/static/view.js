@@ -6,7 +6,7 @@
  */
 
 import { kindOf, tallyMax } from "./items.js";
-import { formatted, ownOf, reasonOf, savingOf, statusOf, unitOf } from "./words.js";
+import { formatted, ownOf, reasonOf, savingOf, statusOf, textOf, unitOf } from "./words.js";
 
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const RIPPLE_MS = 900;
@@ -104,7 +104,8 @@ export class StatusLine {
   /** @param {ParentNode} page */
   constructor(page) {
     this.line = /** @type {HTMLElement} */ (page.querySelector("[data-status]"));
-    this.text = this.line.querySelector("[role=status]");
+    this.text = this.line.querySelector(".state");
+    this.viewers = this.line.querySelector(".viewers");
     this.saved = /** @type {HTMLElement} */ (page.querySelector("[data-saved]"));
   }
 
@@ -112,6 +113,11 @@ export class StatusLine {
   showConnection({ name, node, code }) {
     this.line.dataset.status = name;
     write(this.text, statusOf(name, { node, reason: name === "stopped" ? reasonOf(code) : "" }));
+  }
+
+  /** @param {number} n how many watch in the whole cluster; 0 is not known */
+  showViewers(n) {
+    write(this.viewers, n ? textOf("page", "viewers", { n }) : "");
   }
 
   /** @param {{waiting: number, isSaved: boolean, isLive: boolean, isReadOnly: boolean, isDurable: boolean}} facts */

@@ -74,7 +74,7 @@ class Tab:
 
     @property
     def status(self) -> Locator:
-        return self.page.get_by_role("status")
+        return self.page.locator("[data-status] .state")
 
     @property
     def saved(self) -> Locator:

@@ -8,10 +8,11 @@ from tests.browser.site import Site
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 # Where everything of fixed size is on the page, wherever it is scrolled to.
-BOXES = """() => [...document.querySelectorAll('h1, button, .status, h2, .card, footer')].map((each) => {
-    const { x, y, width, height } = each.getBoundingClientRect();
+WHICH = "h1, :is(h2, button, .card):not(details *), .status, footer"
+BOXES = f"""() => [...document.querySelectorAll("{WHICH}")].map((each) => {{
+    const {{ x, y, width, height }} = each.getBoundingClientRect();
     return [x, y + scrollY, width, height].map(Math.round);
-})"""
+}})"""
 
 
 @pytest.mark.parametrize("width", [360, 1280])
@@ -25,7 +26,7 @@ async def test_nothing_moves_overflows_or_is_too_small_to_hit(calm_site: Site, w
 
     assert await tab.page.evaluate(BOXES) == before
     assert await tab.page.evaluate("document.documentElement.scrollWidth") == width
-    for target in await tab.page.locator("button, a").all():
+    for target in await tab.page.locator("button:visible, a, summary").all():
         box = await target.bounding_box()
         assert box and box["width"] >= 44 and box["height"] >= 44
 

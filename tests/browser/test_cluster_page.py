@@ -1,0 +1,76 @@
+"""The page of the cluster: a whole table without a script, and with one how it is now."""
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.browser.site import Site
+from tests.support.waiting import wait_for
+
+
+async def cells(page: Page, node: str) -> dict[str, str]:
+    cells = page.locator(f'tr[data-node="{node}"] td')
+    return dict(await cells.evaluate_all("(cells) => cells.map((cell) => [cell.dataset.column, cell.innerText])"))
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_without_a_script_the_table_is_whole(calm_site: Site) -> None:
+    page = (await (await calm_site.meet(java_script_enabled=False)).new_tab()).page
+    await page.goto(f"{calm_site.nginx.address}/cluster")
+    for node in calm_site.nodes:
+        found = await cells(page, node.name)
+        assert found["state"] == "ready"
+        assert found["version"] == "0.1.0"
+        others = sorted(other.name for other in calm_site.nodes if other is not node)
+        assert found["links"] == ", ".join(others)
+        assert all(found.values())
+    await expect(page.locator("tr[data-self]")).to_have_count(1)
+    await expect(page.locator("#picture")).to_be_hidden()
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_with_a_script_it_goes_on_and_all_nodes_come_to_agree(calm_site: Site, name: str) -> None:
+    page = (await (await calm_site.meet()).new_tab()).page
+    await page.goto(f"{calm_site.nginx.address}/cluster")
+    await expect(page.locator("#picture circle")).to_have_count(len(calm_site.nodes))
+    await expect(page.locator("#picture line")).to_have_count(3)
+    before = await page.locator("#agreement").inner_text()
+    tab = await (await calm_site.meet()).open(f"tap:{name}")
+    on = await tab.wait_until_live()
+    presses = int((await cells(page, on))["presses"].replace(",", ""))
+    await tab.press_fast(f"tap:{name}", 20)
+    await tab.assert_saved()
+
+    async def is_told() -> bool:
+        now = await page.locator("#agreement").inner_text()
+        taken = int((await cells(page, on))["presses"].replace(",", ""))
+        return now.startswith("All nodes agree") and now != before and taken >= presses + 1
+
+    await wait_for(is_told, 5, "the page to tell of the presses, and of the state that all hold")
+    await expect(page.locator("#charts canvas")).to_have_count(3)
+
+
+async def test_a_node_that_is_killed_shows_within_two_seconds(site: Site) -> None:
+    page = (await (await site.meet()).new_tab()).page
+    await page.goto(f"{site.nginx.address}/cluster")
+    await expect(page.locator("#picture line")).to_have_count(3)
+    serving = await page.locator("tr[data-self]").get_attribute("data-node")
+    other = next(node for node in site.nodes if node.name != serving)
+    await other.kill()
+    await expect(page.locator(f'tr[data-node="{other.name}"]')).to_have_attribute(
+        "data-state", "unreachable", timeout=2000
+    )
+    await expect(page.locator('#picture [data-state="unreachable"]')).to_have_count(1)
+    await expect(page.locator("#picture line")).to_have_count(1)
+
+
+async def test_when_the_node_that_serves_the_page_is_killed_another_goes_on(site: Site) -> None:
+    page = (await (await site.meet()).new_tab()).page
+    await page.goto(f"{site.nginx.address}/cluster")
+    await expect(page.locator("#picture line")).to_have_count(3)
+    serving = await page.locator("tr[data-self]").get_attribute("data-node")
+    await next(node for node in site.nodes if node.name == serving).kill()
+    await expect(page.locator(f'tr[data-node="{serving}"]')).to_have_attribute(
+        "data-state", "unreachable", timeout=2000
+    )
+    await expect(page.locator("tr[data-self] .you")).to_have_text("serves you")
+    assert await page.locator("tr[data-self]").get_attribute("data-node") != serving
