@@ -11,6 +11,7 @@ from aiohttp import web
 
 from app import asking, guards, keys, presses, wire
 from app.desk import Desk, tally_in
+from app.pages import TOP_ITEMS
 from app.problems import RefusedError
 from app.session import ITEMS_MAX
 from app.visitors import actor_of, new_visitor
@@ -42,6 +43,12 @@ async def items(request: web.Request) -> web.Response:
         presses.check_item(name)
     snapshot = await asking.read(request.app[keys.DESK].engine, names)
     return json_response({"counts": {name: snapshot.items[name].count for name in names}})
+
+
+async def top(request: web.Request) -> web.Response:
+    """What was pressed lately, on any node, the largest counts first."""
+    found = request.app[keys.TOP].items(TOP_ITEMS)
+    return json_response({"items": [{"item": name, "count": count} for name, count in found]})
 
 
 async def press(request: web.Request) -> web.Response:

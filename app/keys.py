@@ -9,11 +9,13 @@ if TYPE_CHECKING:
     from app.desk import Desk
     from app.live import Live
     from app.settings import Settings
+    from app.top import Top
     from app.visitors import Tokens
 
 SETTINGS: "Final[web.AppKey[Settings]]" = web.AppKey("settings")
 DESK: "Final[web.AppKey[Desk]]" = web.AppKey("desk")
 LIVE: "Final[web.AppKey[Live]]" = web.AppKey("live")
+TOP: "Final[web.AppKey[Top]]" = web.AppKey("top")
 FORM_TOKENS: "Final[web.AppKey[Tokens]]" = web.AppKey("form_tokens")
 # Held by a reset that names the generation it ends.
 RESETTING: "Final[web.AppKey[asyncio.Lock]]" = web.AppKey("resetting")

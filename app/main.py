@@ -26,6 +26,7 @@ from app.probes import Probes
 from app.problems import answer_problems
 from app.routes import ADMIN_ROUTES, PAGE_ROUTES, ROUTES
 from app.settings import Settings
+from app.top import Top
 from app.visitors import Tokens
 from cluster.surface import Engine
 
@@ -72,6 +73,8 @@ def build_app(settings: Settings, engine: Engine, tools: Tools) -> web.Applicati
     browsers = app[keys.LIVE] = live.Live(desk, settings.allowed_origins, outboxes)
     tools.probes.attach(engine, {"stalled": lambda: desk.ledger.is_stalled, "full": lambda: browsers.is_full})
     app[keys.FORM_TOKENS] = Tokens(settings.form_keys)
+    top = app[keys.TOP] = Top(clock)
+    engine.subscribe(top.on_changed)
     app[keys.LOOKING] = []
     app[keys.RESETTING] = asyncio.Lock()
     app[keys.BACKING_UP] = asyncio.Lock()

@@ -29,6 +29,7 @@ EXAMPLES: Final = ("once:article", "clap:talk")
 COOKIE: Final = "like_token"
 COOKIE_MAX_AGE_S: Final = 400 * 24 * 3600
 FORM_FIELDS_MAX: Final = 10
+TOP_ITEMS: Final = 10
 
 
 async def home(request: web.Request) -> web.Response:
@@ -43,6 +44,18 @@ async def embed(request: web.Request) -> web.Response:
     """The button alone, for a frame on a page of others."""
     item = presses.item_in(request, after="embed")
     return await _render(request, item, (), template="embed.html", page="embed")
+
+
+async def event(request: web.Request) -> web.Response:
+    """The same for a hall."""
+    item = presses.item_in(request, after="event")
+    return await _render(request, item, (), template="event.html", page="event")
+
+
+async def overlay(request: web.Request) -> web.Response:
+    """The number alone, on nothing, for streaming software."""
+    item = presses.item_in(request, after="overlay")
+    return await _render(request, item, (), template="overlay.html", page="overlay")
 
 
 async def press(request: web.Request) -> web.Response:
@@ -70,7 +83,7 @@ async def press(request: web.Request) -> web.Response:
 def _page_of(page: str, item: str) -> str:
     """Where a press leads back to."""
     name = quote(item, safe="")
-    return {"home": "/", "embed": f"/embed/{name}"}.get(page, f"/items/{name}")
+    return {"home": "/", "embed": f"/embed/{name}", "event": f"/event/{name}"}.get(page, f"/items/{name}")
 
 
 async def _press(request: web.Request, item: str) -> bytes:
@@ -123,7 +136,8 @@ async def _render(
         "node": desk.node,
         "notice": notice if notice in texts.entries["notices"] else None,
         "t": texts,
-        "script_texts": texts.for_script("button", "status", "saving", "page"),
+        "script_texts": texts.for_script("button", "status", "saving", "page", "event"),
+        "top": request.app[keys.TOP].items(TOP_ITEMS) if page == "event" else (),
         "origin": guards.origin_of(request),
     }
     answer = aiohttp_jinja2.render_template(template, request, context)

@@ -9,14 +9,14 @@ import { Site } from "./site.js";
 import { PressForm, StatusLine } from "./view.js";
 import { formatted, ownOf, speak, statusOf, unitOf } from "./words.js";
 
-const { texts, language, locale } = JSON.parse(document.getElementById("texts")?.textContent ?? "");
+export const { texts, language, locale } = JSON.parse(document.getElementById("texts")?.textContent ?? "");
 speak(texts, language, locale);
 
 const pace = paced(show);
-const site = new Site(location.origin, new PageStore(), pace.soon);
+export const site = new Site(location.origin, new PageStore(), pace.soon);
 const statusLine = new StatusLine(document);
 const announcer = new Announcer(/** @type {Element} */ (document.getElementById("told")));
-const forms = [...document.querySelectorAll("form[data-item]")].map(
+export const forms = [...document.querySelectorAll("form[data-item]")].map(
   (form) => new PressForm(/** @type {HTMLFormElement} */ (form), press),
 );
 
@@ -58,6 +58,11 @@ function announce() {
   told = now;
 }
 
+/** @type {(() => void)[]} */
+const after = [];
+/** Call this whenever something was shown. @param {() => void} run */
+export const afterShow = (run) => void after.push(run);
+
 function show() {
   const now = performance.now();
   const { connection, presser, store, tallies } = site;
@@ -68,6 +73,7 @@ function show() {
   statusLine.showViewers(isLive ? viewers : 0);
   statusLine.showSaving({ waiting, isSaved, isLive, isReadOnly: presser.isReadOnly, isDurable: store.isDurable });
   announce();
+  for (const run of after) run();
 }
 
 for (const form of forms) site.tallies.watch(form.rendered);

@@ -111,6 +111,9 @@ class Tab:
     async def assert_waiting(self, presses: int) -> None:
         await expect(self.saved).to_have_text(re.compile(rf"\b{presses} waiting"), timeout=SOON_S * 1000)
 
+    async def assert_waiting_none(self) -> None:
+        await expect(self.page.locator("[data-saved=waiting]")).to_have_count(0, timeout=SOON_S * 1000)
+
     async def assert_waiting_some(self) -> None:
         await expect(self.saved).to_have_text(re.compile(r"\d waiting"), timeout=SOON_S * 1000)
 

@@ -1,0 +1,77 @@
+"""The page for a hall, and the overlay for a stream."""
+
+from typing import Final
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.browser.puppet import Puppet
+from tests.browser.site import Site
+from tests.support.waiting import wait_for
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+# What the digits of a number that rolls have come to, each by how far its strip has moved.
+ROLLED: Final = """[...document.querySelectorAll('.rolling > span')].map((cell) => {
+    const strip = cell.firstElementChild;
+    return strip ? String(-parseFloat(strip.style.transform.slice(11)) / 10) : cell.textContent;
+}).join('')"""
+IN_THE_AIR_MAX: Final = 24
+
+
+async def on_strings(site: Site, path: str, *, motion: str = "no-preference") -> tuple[Page, Puppet]:
+    page = (await (await site.meet(reduced_motion=motion)).new_tab()).page
+    puppet = await Puppet.before(page)
+    await page.goto(site.nginx.address + path)
+    # It is told 0 then; what the test says comes after that.
+    await wait_for(lambda: puppet.heard, 5, "the page to watch")
+    return page, puppet
+
+
+async def test_the_number_rolls_to_what_is_counted(calm_site: Site) -> None:
+    page, puppet = await on_strings(calm_site, "/event/tap%3Aa")
+    for number, text in ((7, "7"), (1234, "1,234"), (98, "98")):
+        puppet.say(type="counts", counts={"tap:a": number})
+        await expect(page.locator(".count")).to_have_text(text)
+        assert await page.evaluate(ROLLED) == text
+
+
+@pytest.mark.parametrize("path", ["/event/tap%3Aa", "/overlay/tap%3Aa"])
+async def test_hearts_rise_while_others_press_but_few(calm_site: Site, path: str) -> None:
+    page, puppet = await on_strings(calm_site, path)
+    puppet.say(type="counts", counts={"tap:a": 1})
+    await expect(page.locator("#sky .icon").first).to_be_attached()
+    for number in range(100):
+        puppet.say(type="counts", counts={"tap:a": 100 * number})
+        assert await page.locator("#sky .icon").count() <= IN_THE_AIR_MAX
+    await expect(page.locator("#sky .icon")).to_have_count(0, timeout=10_000)
+
+
+async def test_no_hearts_for_those_who_asked_for_calm(calm_site: Site) -> None:
+    page, puppet = await on_strings(calm_site, "/event/tap%3Aa", motion="reduce")
+    puppet.say(type="counts", counts={"tap:a": 50})
+    await expect(page.locator(".count")).to_have_text("50")
+    assert await page.locator("#sky .icon").count() == 0
+    assert await page.evaluate("document.getAnimations().length") == 0
+
+
+async def test_the_overlay_lies_on_nothing_and_only_watches(calm_site: Site) -> None:
+    page, puppet = await on_strings(calm_site, "/overlay/tap%3Aa")
+    puppet.say(type="counts", counts={"tap:a": 5})
+    await expect(page.locator(".count")).to_have_text("5")
+    assert await page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgba(0, 0, 0, 0)"
+    assert await page.locator("button, a, form").count() == 0
+    assert {message["type"] for message in puppet.heard} == {"watch"}
+
+
+async def test_a_hall_presses_and_sees_what_else_is_pressed(calm_site: Site, name: str) -> None:
+    item = f"tap:{name}"
+    await (await (await calm_site.meet()).open(f"tap:{name}/other")).press(f"tap:{name}/other", 3)
+    await calm_site.cluster.assert_converged(f"tap:{name}/other", 3)
+    page = (await (await calm_site.meet()).new_tab()).page
+    await page.goto(f"{calm_site.nginx.address}/event/{item.replace(':', '%3A')}")
+    await expect(page.locator("#items")).to_contain_text(f"{name}/other")
+    await expect(page.locator(".status")).to_have_attribute("data-status", "live")
+    await page.locator(f'form[data-item="{item}"] button').click()
+    await calm_site.cluster.assert_converged(item, 1)
+    await expect(page.locator("#charts canvas")).to_have_count(1)

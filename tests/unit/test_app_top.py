@@ -1,0 +1,54 @@
+"""The largest counts among what was pressed lately."""
+
+import pytest
+
+from app import top
+from app.top import LATELY_S, Top
+from cluster.surface import Changed, ItemState
+from tests.unit.fakes import FakeClock
+from tests.unit.sites import Site
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+def change(found: Top, **counts: int) -> None:
+    found.on_changed(Changed({f"tap:{name}": ItemState(0, count) for name, count in counts.items()}, {}))
+
+
+def test_the_largest_come_first_and_so_many_as_are_asked_for(clock: FakeClock) -> None:
+    found = Top(clock)
+    change(found, a=5, b=9, c=7)
+    change(found, a=6)
+    assert found.items(2) == [("tap:b", 9), ("tap:c", 7)]
+    assert found.items(9) == [("tap:b", 9), ("tap:c", 7), ("tap:a", 6)]
+
+
+def test_what_was_pressed_long_ago_or_has_no_presses_any_more_is_left_out(clock: FakeClock) -> None:
+    found = Top(clock)
+    change(found, old=100, reset=50)
+    clock.now += LATELY_S / 2
+    change(found, new=1, reset=0)
+    clock.now += LATELY_S / 2 + 1
+    assert found.items(9) == [("tap:new", 1)]
+
+
+def test_memory_is_bounded_by_forgetting_what_changed_longest_ago(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(top, "ITEMS_MAX", 2)
+    found = Top(clock)
+    for name in ("a", "b", "a", "c"):
+        change(found, **{name: 1})
+    assert {item for item, _ in found.items(9)} == {"tap:a", "tap:c"}
+
+
+async def test_a_node_tells_them(site: Site) -> None:
+    for name, n in (("a", 3), ("b", 5)):
+        await site.client.post(f"/api/items/tap%3A{name}/press", json={"n": n})
+    answer = await (await site.client.get("/api/top")).json()
+    assert answer == {"items": [{"item": "tap:b", "count": 5}, {"item": "tap:a", "count": 3}]}
+    page = await (await site.client.get("/event/tap%3Ac")).text()
+    assert page.index('href="/event/tap%3Ab"') < page.index('href="/event/tap%3Aa"')
