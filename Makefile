@@ -11,6 +11,7 @@
 # make autobahn   the WebSocket against the suite of conformance tests; writes docs/autobahn.md; needs Python 2.7
 # make bench-quick  what our node costs beside the floor, in under 3 minutes        make bench  every row, all peers
 # make button   builds app/static/like-button.js, the script of <like-button>; needs npm
+# make screenshots  all pages, on a phone and a desk, light and dark, into docs/images
 # make soak  an hour at half load: do memory and latency stay where they are?
 
 SHELL := /bin/sh
@@ -28,7 +29,7 @@ LAYERS := lint unit simulation cluster browser compose overload faults
 
 LONG_FAULTS := faults-kills faults-bits
 
-.PHONY: help install run test button $(LAYERS) $(LONG_FAULTS) tools simulate ablations autobahn bench bench-quick soak lock clean
+.PHONY: help install run test button screenshots $(LAYERS) $(LONG_FAULTS) tools simulate ablations autobahn bench bench-quick soak lock clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
@@ -68,6 +69,9 @@ soak: .venv/tests-installed
 
 button: app/button/node_modules/.installed
 	@node app/button/build.mjs
+
+screenshots: .venv/tests-installed tools
+	@.venv/bin/python -m tests.browser.screenshots
 
 app/button/node_modules/.installed: app/button/package-lock.json
 	@npm ci --silent --no-fund --no-audit --prefix app/button

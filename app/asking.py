@@ -10,8 +10,10 @@ import asyncio
 from collections.abc import Callable, Hashable, Sequence
 from typing import Final, TypeVar
 
+import msgspec
+
 from app.problems import RefusedError
-from cluster.surface import Answer, Engine, Press, Snapshot
+from cluster.surface import Answer, Engine, Listed, Place, Press, Snapshot
 
 COPIES_WAIT_S: Final = 1.0
 COMMIT_WAIT_S: Final = 2.0
@@ -26,8 +28,24 @@ async def read(engine: Engine, items: Sequence[str], tallies: Sequence[tuple[str
     return await _within(delivered, COMMIT_WAIT_S)
 
 
+async def list_items(engine: Engine, place: Place, limit: int) -> Listed:
+    delivered: asyncio.Future[Listed] = asyncio.get_running_loop().create_future()
+    engine.list_items(place, limit, lambda listed: _resolve(delivered, listed))
+    return await _within(delivered, COMMIT_WAIT_S)
+
+
 async def press(engine: Engine, press: Press) -> Answer:
     return await _answered(engine, lambda reply, owner: engine.press(press, reply, owner))
+
+
+async def press_all(engine: Engine, wishes: Sequence[Press]) -> Answer:
+    """All of one item: a refusal if one was refused, else the newest count and the fewest copies of all."""
+    answers = await asyncio.gather(*(press(engine, wish) for wish in wishes))
+    refused = next((answer for answer in answers if answer.refusal is not None), None)
+    if refused is not None:
+        return refused
+    fewest = min(answers, key=lambda answer: answer.copies - answer.wanted)
+    return msgspec.structs.replace(fewest, count=max(answer.count for answer in answers))
 
 
 async def reset(engine: Engine, item: str) -> Answer:

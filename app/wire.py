@@ -87,6 +87,18 @@ class ResetBody(msgspec.Struct, frozen=True):
     gen: Gen | None = None
 
 
+class ImportBody(msgspec.Struct, frozen=True):
+    """Some visitors of an import, from number `first` on, each with n presses; the item, or a page and a kind."""
+
+    label: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+    visitors: Annotated[int, msgspec.Meta(ge=1)]
+    n: Annotated[int, msgspec.Meta(ge=1)]
+    first: Annotated[int, msgspec.Meta(ge=0, le=GEN_MAX)] = 0
+    item: str = ""
+    page: str = ""
+    kind: str = "clap"
+
+
 class NodeHello(msgspec.Struct, frozen=True, tag="hello"):
     node: str
     token: str
@@ -136,6 +148,15 @@ class Reset(msgspec.Struct, frozen=True, tag="reset", kw_only=True):
     wanted: int
 
 
+class Imported(msgspec.Struct, frozen=True, tag="imported", kw_only=True):
+    """Over HTTP only: those visitors have pressed."""
+
+    item: str
+    count: int
+    copies: int
+    wanted: int
+
+
 class Erased(msgspec.Struct, frozen=True, tag="erased", kw_only=True):
     """Over HTTP only: the visitor is forgotten."""
 
@@ -170,6 +191,7 @@ NodeMessage = NodeHello | Counts | Viewers | Mine | Pressed | Error | Leaving | 
 
 _client_messages: Final[msgspec.json.Decoder[ClientMessage]] = msgspec.json.Decoder(ClientMessage)
 _press_bodies: Final = msgspec.json.Decoder(PressBody)
+_import_bodies: Final = msgspec.json.Decoder(ImportBody)
 _reset_bodies: Final = msgspec.json.Decoder(ResetBody)
 _numbered: Final = msgspec.json.Decoder(_Numbered)
 _encoder: Final = msgspec.json.Encoder()
@@ -200,6 +222,13 @@ def decode_reset_body(body: bytes) -> ResetBody:
         return _reset_bodies.decode(body) if body else ResetBody()
     except _UNREADABLE as wrong:
         raise MessageError(f"not a reset: {wrong}") from wrong
+
+
+def decode_import_body(body: bytes) -> ImportBody:
+    try:
+        return _import_bodies.decode(body)
+    except _UNREADABLE as wrong:
+        raise MessageError(f"not an import: {wrong}") from wrong
 
 
 def _id_of(text: bytes | str) -> int | None:

@@ -25,13 +25,13 @@ from cluster.core.merge import merge
 from cluster.core.offers import Changes, Held, Offer, keys_of
 from cluster.core.press import ItemState, Payer, Tally
 from cluster.core.rows import Key, Row
-from cluster.core.sums import ItemSums, shifted
+from cluster.core.sums import BUCKETS, ItemSums, shifted
 from cluster.ledger_check import check_whole
 from cluster.ledger_file import REPLACE_IT, LedgerFile, open_file, unusable
 from cluster.ledger_lookup import Lookup
 from cluster.ledger_round import Round
 from cluster.ledger_table import COLUMNS, SpoiltError, Table
-from cluster.surface import Snapshot
+from cluster.surface import Listed, Place, Snapshot
 
 SCAN_ROWS: Final = 1000
 
@@ -187,6 +187,16 @@ class Ledger:
         """Items of a bucket behind this one, in their order; None: from the first, which may be ""."""
         with self._translated():
             return self._table.items_of(bucket, after, limit)
+
+    def list_items(self, place: Place, limit: int) -> Listed:
+        """So many items from there on, with the rest of erased visitors left out."""
+        (bucket, after), found = place, list[tuple[str, ItemState]]()
+        with self._translated():
+            while bucket < BUCKETS and len(found) < limit:
+                page = self._table.items_of(bucket, after, limit - len(found))
+                found += ((item, _state(sums)) for item, sums in page)
+                bucket, after = (bucket, page[-1][0]) if page else (bucket + 1, "")
+        return Listed(found, (bucket, after) if bucket < BUCKETS else None)
 
     def rows_of(self, item: str, start: bytes, stop: bytes, limit: int) -> list[Row]:
         """The item's rows of its generation by actor: `start` <= actor < `stop`, where b"" is the end."""

@@ -33,8 +33,19 @@ from cluster.core.rows import ORIGIN_LENGTH
 from cluster.core.viewers import Viewers
 from cluster.ledger import Ledger, LedgerFullError, open_ledger
 from cluster.peering import Peering
+from cluster.reads import Reads
 from cluster.rounds import go_rounds
-from cluster.surface import Answer, Budget, Changed, ClusterSettings, NodeStatus, Snapshot, StartError
+from cluster.surface import (
+    Answer,
+    Budget,
+    Changed,
+    ClusterSettings,
+    Listed,
+    NodeStatus,
+    Place,
+    Snapshot,
+    StartError,
+)
 from cluster.tasks import Tasks
 
 log = structlog.get_logger()
@@ -61,6 +72,7 @@ class Node:
         self._loop = asyncio.get_running_loop()
         self._tasks = Tasks()
         self._batches = Batches(self, budget)
+        self._reads = Reads(self._batches, self._tasks.fail, self.on_defect)
         self._peering = Peering(
             settings,
             routes,
@@ -170,18 +182,10 @@ class Node:
     def read(
         self, items: Sequence[str], tallies: Sequence[tuple[str, bytes]], deliver: Callable[[Snapshot], None]
     ) -> None:
-        future = self._batches.run(lambda: self._ledger.read(items, tallies))
-        future.add_done_callback(lambda done: self._deliver(done, deliver))
+        self._reads.ask(lambda: self._ledger.read(items, tallies), deliver)
 
-    def _deliver(self, done: "asyncio.Future[Snapshot]", deliver: Callable[[Snapshot], None]) -> None:
-        if (error := done.exception()) is not None:
-            self._tasks.fail(error)
-            return
-        try:
-            deliver(done.result())
-        except Exception as defect:
-            self.on_defect(defect)
-            raise
+    def list_items(self, place: Place, limit: int, deliver: Callable[[Listed], None]) -> None:
+        self._reads.ask(lambda: self._ledger.list_items(place, limit), deliver)
 
     def subscribe(self, on_changed: Callable[[Changed], None]) -> None:
         self._subscribers.append(on_changed)

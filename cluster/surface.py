@@ -28,8 +28,10 @@ __all__ = [
     "ClusterSettings",
     "Engine",
     "ItemState",
+    "Listed",
     "NodeStatus",
     "Payer",
+    "Place",
     "Press",
     "Refusal",
     "Snapshot",
@@ -37,6 +39,9 @@ __all__ = [
     "Tally",
     "Viewing",
 ]
+
+# Where a list of items goes on: a bucket, and the item behind which, if not at its beginning.
+Place = tuple[int, str]
 
 Refusal = Literal["rate_limited", "reset", "behind", "read_only", "erased"]
 
@@ -75,6 +80,13 @@ class Tallied(Protocol):
     @property
     def n(self) -> int:
         """How many presses."""
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """Some of all items ever pressed, in an order of the engine's own, and where the rest begins, if any."""
+
+    items: list[tuple[str, ItemState]]
+    rest: Place | None
 
 
 class Changed(msgspec.Struct, frozen=True):
@@ -197,6 +209,9 @@ class Engine(Protocol):
         self, items: Sequence[str], tallies: Sequence[tuple[str, bytes]], deliver: Callable[[Snapshot], None]
     ) -> None:
         """Read item states and tallies between two commits."""
+
+    def list_items(self, place: Place, limit: int, deliver: Callable[[Listed], None]) -> None:
+        """So many items from there on, each page as of one moment. All begins at (0, "")."""
 
     def subscribe(self, on_changed: Callable[[Changed], None]) -> None:
         """Call this after every commit that changed something."""

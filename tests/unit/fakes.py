@@ -13,7 +13,18 @@ import msgspec
 
 from cluster.core.items import counted, erasure_key
 from cluster.core.viewers import Viewers
-from cluster.surface import Answer, BackupError, Changed, ItemState, NodeStatus, Press, Snapshot, Tally
+from cluster.surface import (
+    Answer,
+    BackupError,
+    Changed,
+    ItemState,
+    Listed,
+    NodeStatus,
+    Place,
+    Press,
+    Snapshot,
+    Tally,
+)
 
 Reply = Callable[[Answer], None]
 Wish = Press | tuple[str, str | bytes]
@@ -130,6 +141,15 @@ class FakeEngine:
             self._hung.append(between_commits)
         else:
             asyncio.get_running_loop().call_soon(between_commits)
+
+    def list_items(self, place: Place, limit: int, deliver: Callable[[Listed], None]) -> None:
+        """By name, all in one bucket."""
+        if self.is_hanging:
+            return
+        names = sorted({item for item, _ in self.table if item > place[1]})
+        page = [(item, self.item(item)) for item in names[:limit]]
+        rest = (0, page[-1][0]) if len(names) > limit else None
+        asyncio.get_running_loop().call_soon(lambda: deliver(Listed(page, rest)))
 
     def recover(self) -> None:
         """The ledger answers again, and what it was asked meanwhile."""

@@ -14,7 +14,7 @@ from cluster.core.sums import bucket_of, sums_of
 from cluster.ledger import SCAN_ROWS, Ledger, LedgerFullError, open_ledger
 from cluster.ledger_file import SCHEMA_VERSION
 from cluster.ledger_table import Table
-from cluster.surface import StartError
+from cluster.surface import Place, StartError
 from tests.unit.ledgers import Open, assert_sums_are_right, change_behind_its_back, count, rows_of
 from tests.unit.replicas import rows_above
 from tests.unit.tables import ELSEWHERE, HERE, HOME, POST, THERE, actor, erasure, press, row, visitor
@@ -229,3 +229,19 @@ def test_a_file_that_is_no_ledger_is_refused_with_what_to_do(tmp_path: Path) -> 
     (tmp_path / "ledger.db").write_bytes(b"this is no database" * 1000)
     with pytest.raises(StartError, match="backup"):
         open_ledger(tmp_path)
+
+
+def test_all_items_are_listed_once_however_few_at_a_time(ledger: Ledger) -> None:
+    items = {f"tap:{number}": number for number in range(1, 40)}
+    ledger.commit([press(n, item=item) for item, n in items.items()], HERE, {})
+    ledger.commit([Erasure(visitor(9))], HERE, {})
+    for limit in (1, 7, 100):
+        found: list[tuple[str, ItemState]] = []
+        place: Place | None = (0, "")
+        while place is not None:
+            listed = ledger.list_items(place, limit)
+            assert len(listed.items) <= limit
+            found += listed.items
+            place = listed.rest
+        assert {item: state.count for item, state in found} == items
+        assert len(found) == len(items)

@@ -1,0 +1,70 @@
+"""Counts that were made elsewhere: pressed once, however often they are brought in."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import pytest
+
+from tests.unit.sites import Site
+
+pytestmark = pytest.mark.usefixtures("no_traceback")
+
+MakeSite = Callable[..., Awaitable[Site]]
+TOKEN: Final = "a" * 16
+
+
+@pytest.fixture
+async def site(make_site: MakeSite) -> Site:
+    return await make_site(LIKE_ADMIN_TOKEN=TOKEN)
+
+
+async def bring(site: Site, token: str = TOKEN, **body: Any) -> tuple[int, dict[str, Any]]:
+    headers = {"Authorization": f"Bearer {token}"}
+    answer = await site.client.post("/api/admin/import", json={"label": "old", **body}, headers=headers)
+    return answer.status, await answer.json()
+
+
+async def test_the_same_import_again_changes_nothing_and_a_larger_one_adds_what_is_missing(site: Site) -> None:
+    for _ in range(2):
+        status, said = await bring(site, item="once:a", visitors=120, n=1)
+        assert (status, said["count"]) == (200, 120)
+    assert (await bring(site, item="once:a", first=120, visitors=5, n=1))[1]["count"] == 125
+    assert (await bring(site, item="once:a", first=100, visitors=20, n=1))[1]["count"] == 125
+
+
+async def test_labels_and_items_have_visitors_of_their_own(site: Site) -> None:
+    await bring(site, item="once:a", visitors=3, n=1)
+    assert (await bring(site, label="other", item="once:a", visitors=3, n=1))[1]["count"] == 6
+    assert (await bring(site, item="once:b", visitors=3, n=1))[1]["count"] == 3
+
+
+async def test_a_page_is_named_as_a_button_on_it_would(site: Site) -> None:
+    status, said = await bring(site, page="https://blog.example/post/?a=b", visitors=2, n=50)
+    assert (status, said["item"], said["count"]) == (200, "clap:blog.example/post", 100)
+
+
+async def test_an_import_is_charged_to_nobody(make_site: MakeSite) -> None:
+    site = await make_site(LIKE_ADMIN_TOKEN=TOKEN, LIKE_PRESS_BURST="1", LIKE_ITEM_RATE="1", LIKE_ITEM_BURST="1")
+    assert (await bring(site, item="tap:a", visitors=3, n=1000))[1]["count"] == 3000
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"item": "once:a", "visitors": 1001, "n": 1}, "bad_tally"),
+        ({"item": "clap:a", "visitors": 1, "n": 51}, "bad_tally"),
+        ({"item": "once:a", "visitors": 0, "n": 1}, "bad_message"),
+        ({"item": "once:a", "visitors": 1}, "bad_message"),
+        ({"item": "nonsense", "visitors": 1, "n": 1}, "bad_item"),
+        ({"page": "", "visitors": 1, "n": 1}, "bad_item"),
+        ({"label": "", "item": "once:a", "visitors": 1, "n": 1}, "bad_message"),
+    ],
+)
+async def test_what_makes_no_sense_is_refused_whole(site: Site, body: dict[str, Any], code: str) -> None:
+    status, said = await bring(site, **body)
+    assert (status, said["code"]) == (400, code)
+    assert not site.engine.presses
+
+
+async def test_only_who_has_the_admin_token_may(site: Site) -> None:
+    assert (await bring(site, token="b", item="once:a", visitors=1, n=1))[0] == 401
