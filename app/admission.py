@@ -29,7 +29,9 @@ LINE_MAX: Final = 4000
 Reason = Literal["files", "line"]
 
 _ESTABLISHED: Final = 1  # linux/tcp_states.h
-_HANDSHAKE: Final = b"GET /live"
+# What brings a watcher, by as much of it as tells: a stream stands in for a handshake.
+_WATCHERS: Final = (b"GET /live", b"GET /api/stream")
+_WORD_BYTES: Final = max(map(len, _WATCHERS))
 _SENT_AWAY: Final = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 )
@@ -78,7 +80,7 @@ class Admission:
         """By its first word; "" is from one that is gone."""
         if not word:
             connection.close()
-        elif word == _HANDSHAKE:
+        elif word.startswith(_WATCHERS):
             self._stand_in_line(connection)
         else:
             self._let_in(connection)
@@ -141,7 +143,7 @@ class Admission:
 def _first_word(connection: socket.socket) -> bytes | None:
     """Left where it is, for whoever serves it. None if there is none yet, empty if there will be none."""
     try:
-        return connection.recv(len(_HANDSHAKE), socket.MSG_PEEK)
+        return connection.recv(_WORD_BYTES, socket.MSG_PEEK)
     except BlockingIOError:
         return None
     except OSError:

@@ -11,7 +11,6 @@ from aiohttp import web
 
 from app import asking, guards, keys, presses, wire
 from app.desk import Desk, tally_in
-from app.pages import TOP_ITEMS
 from app.problems import RefusedError
 from app.session import ITEMS_MAX
 from app.visitors import actor_of, new_visitor
@@ -47,7 +46,7 @@ async def items(request: web.Request) -> web.Response:
 
 async def top(request: web.Request) -> web.Response:
     """What was pressed lately, on any node, the largest counts first."""
-    found = request.app[keys.TOP].items(TOP_ITEMS)
+    found = request.app[keys.TOP].items()
     return json_response({"items": [{"item": name, "count": count} for name, count in found]})
 
 

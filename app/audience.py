@@ -42,7 +42,7 @@ class Watcher:
     what a slow watcher has to be told, and None for one that takes what it gets.
     """
 
-    __slots__ = ("audience", "mine", "missed", "on_erased", "outlet", "visitor")
+    __slots__ = ("audience", "mine", "missed", "on_erased", "outlet", "tapper", "visitor")
 
     def __init__(self, outlet: Outlet, visitor: bytes, on_erased: Callable[[], None]) -> None:
         self.outlet = outlet
@@ -51,6 +51,8 @@ class Watcher:
         self.audience: Audience | None = None
         self.mine: dict[str, wire.MyTally] | None = None
         self.missed: News | None = None
+        # The actor of whose taps it is told, if any.
+        self.tapper = b""
 
     @property
     def items(self) -> frozenset[str]:

@@ -152,17 +152,20 @@ class Budgets:
 
     # -- what a visitor is told
 
-    def retry_after(self, visitor: bytes, item: str, network: bytes, presses: int) -> tuple[float, str]:
+    def retry_after(
+        self, visitor: bytes, item: str, network: bytes, presses: int, *, is_debut: bool
+    ) -> tuple[float, str]:
         """In how many seconds so many presses may be sent again, and what sort of budget they wait for.
 
         That is the one that takes longest, or, where all have filled again meanwhile, the one with the least.
         """
-        wanted = {
+        wanted: dict[str, tuple[Payer, int]] = {
             "visitor": (visitor, presses),
             "address": (ADDRESS + network, presses),
-            "newcomers": (NEWCOMERS + network, 1),
             "item": (item, presses),
         }
+        if is_debut and (newcomers := self.debut(item, network)):
+            wanted["newcomers"] = newcomers, 1
         waits = [
             (self._by_sort[sort].retry_after(payer, number), -self._by_sort[sort].allowance(payer), sort)
             for sort, (payer, number) in wanted.items()

@@ -91,7 +91,8 @@ def _shown(node: dict[str, Any], texts: Texts) -> dict[str, str]:
     nothing = texts("cluster.none")
     is_there = node["state"] != "unreachable"
     return {
-        "state": texts(f"cluster.{node['state']}"),
+        # One of a later version may be in a state that has no text here.
+        "state": texts.entries["cluster"].get(node["state"], node["state"]),
         "version": node["version"] or nothing,
         "uptime": _time(node["uptime_s"], texts) if is_there and node["uptime_s"] else nothing,
         "watchers": texts.number(node["watchers"]) if is_there else nothing,

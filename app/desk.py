@@ -56,15 +56,16 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
             count=answer.count,
             copies=answer.copies,
             wanted=answer.wanted,
-            retry_after=self._wait_s(visitor, answer.item, network, short) if short > 0 else None,
+            retry_after=self._wait_s(answer, visitor, network, short) if short > 0 else None,
         )
 
     def retry_after_s(self, answer: Answer, visitor: bytes, network: bytes) -> float | None:
         """When a refused press may be sent again, where a budget decides it."""
-        return self._wait_s(visitor, answer.item, network, 1) if answer.refusal == "rate_limited" else None
+        return self._wait_s(answer, visitor, network, 1) if answer.refusal == "rate_limited" else None
 
-    def _wait_s(self, visitor: bytes, item: str, network: bytes, presses: int) -> float:
-        wait_s, sort = self.budget.retry_after(visitor, item, network, presses)
+    def _wait_s(self, answer: Answer, visitor: bytes, network: bytes, presses: int) -> float:
+        item, is_debut = answer.item, answer.n == 0
+        wait_s, sort = self.budget.retry_after(visitor, item, network, presses, is_debut=is_debut)
         self.metrics.limited.labels(sort).inc()
         return wait_s
 

@@ -74,7 +74,7 @@ def _is_for_others(path: str) -> bool:
     """The API without the operator's part, and what speaks to buttons of other makers (`app.foreign`)."""
     if path.startswith("/api/"):
         return not path.startswith("/api/admin/")
-    return path in ("/get-claps", "/update-claps") or "." in path.split("/")[1]
+    return path in ("/get-claps", "/update-claps") or "." in path.lstrip("/").partition("/")[0]
 
 
 def is_listed(request: web.Request) -> bool:

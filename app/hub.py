@@ -78,8 +78,8 @@ class Hub:
         self._forget_visitor(watcher)
         self._owed.discard(watcher)
         self._slow.pop(watcher, None)
-        if watcher in self._tappers.values():
-            self._tappers = {actor: each for actor, each in self._tappers.items() if each is not watcher}
+        if watcher.tapper and self._tappers.get(watcher.tapper) is watcher:
+            del self._tappers[watcher.tapper]
         # A ring with its session would be left to the collector, which the node keeps from looking that far.
         watcher.on_erased = _nobody_is_here
         self._count_watchers(-1)
@@ -91,6 +91,7 @@ class Hub:
         self._visitors.setdefault(visitor, set()).add(watcher)
 
     def follow_taps(self, watcher: Watcher, actor: bytes) -> None:
+        watcher.tapper = actor
         self._tappers[actor] = watcher
 
     def watch(self, watcher: Watcher, items: Iterable[str]) -> None:

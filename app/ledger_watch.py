@@ -38,8 +38,10 @@ FEW: Final = 5
 _log = structlog.get_logger(__name__)
 
 
-# Everything else (the page's files, `/live`, the probes, the list of nodes) does without.
-_NEED_THE_LEDGER: Final = re.compile(r"/$|/items/|/api/items(/|$)")
+# Everything else asks it for something.
+_DO_WITHOUT: Final = re.compile(
+    r"/(static/|live$|healthz$|readyz$|metrics$|cluster$|privacy$|api/(nodes|top)(/|$))"
+)
 
 
 class LedgerStalledError(Exception):
@@ -98,6 +100,6 @@ def _resolve(answered: "asyncio.Future[None]", _snapshot: Snapshot) -> None:
 @web.middleware
 async def refuse_while_stalled(request: web.Request, handler: Handler) -> web.StreamResponse:
     """At once, so that nginx or the caller asks another node."""
-    if request.app[keys.DESK].ledger.is_stalled and _NEED_THE_LEDGER.match(request.path):
+    if request.app[keys.DESK].ledger.is_stalled and not _DO_WITHOUT.match(request.path):
         raise RefusedError("read_only")
     return await handler(request)

@@ -89,9 +89,9 @@ class Live:
         transport = request.transport
         if transport is None or transport.is_closing():
             return web.Response()
+        network, head = guards.network_of(request), event_stream.head_for(request)
         stream = EventStream(transport, self, self._outboxes, ends="end" in request.query)
-        network = guards.network_of(request)
-        take_over(request, transport, stream, event_stream.head_for(request))
+        take_over(request, transport, stream, head)
         session = self._begin(stream, network)
         for wish in wishes:
             session.receive(wire.encode(wish))

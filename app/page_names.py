@@ -6,6 +6,10 @@ The same that `<like-button>` makes of the page that it stands on, where it name
 import re
 from typing import Final
 
+from cluster.core.items import NAME_LENGTH_MAX
+
+# What is left of a name that is too long.
+_BEGIN, _END = 99, 100
 _SCHEME: Final = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]*://")
 _REST: Final = re.compile(r"[?#].*", re.DOTALL)
 _EMPTY_PARTS: Final = re.compile(r"/+(?=/|\Z)")
@@ -15,4 +19,6 @@ _UNSUITABLE: Final = re.compile(r"[^A-Za-z0-9_.~/@%-]")
 def page_name(address: str) -> str:
     """`https://blog.example/post?from=feed` is `blog.example/post`. It may be no name of an item at all."""
     bare = _EMPTY_PARTS.sub("", _REST.sub("", _SCHEME.sub("", address.strip())))
-    return _UNSUITABLE.sub(lambda sign: "".join(f"%{byte:02x}" for byte in sign[0].encode()), bare)
+    name = _UNSUITABLE.sub(lambda sign: "".join(f"%{byte:02x}" for byte in sign[0].encode()), bare)
+    # Letters that are not Latin take nine signs each.
+    return name if len(name) <= NAME_LENGTH_MAX else f"{name[:_BEGIN]}~{name[-_END:]}"

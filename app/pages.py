@@ -9,6 +9,7 @@
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote
 
@@ -27,9 +28,10 @@ from cluster.surface import Snapshot
 HOME_ITEM: Final = "tap:home"
 EXAMPLES: Final = ("once:article", "clap:talk")
 COOKIE: Final = "like_token"
+# Of presses in a frame, where no script runs; scripts have a token of their own there, and other pages another.
+FRAME_COOKIE: Final = "like_frame"
 COOKIE_MAX_AGE_S: Final = 400 * 24 * 3600
 FORM_FIELDS_MAX: Final = 10
-TOP_ITEMS: Final = 10
 
 
 async def home(request: web.Request) -> web.Response:
@@ -74,7 +76,7 @@ async def press(request: web.Request) -> web.Response:
         # In a frame on another site a browser keeps only what says so, and apart from what it keeps elsewhere. No
         # Python before 3.14 has a word for it.
         kept = f"Max-Age={COOKIE_MAX_AGE_S}; Path=/; SameSite=None; Secure; Partitioned"
-        answer.headers.add("Set-Cookie", f"{COOKIE}={token}; {kept}")
+        answer.headers.add("Set-Cookie", f"{FRAME_COOKIE}={token}; {kept}")
     else:
         answer.set_cookie(COOKIE, token, max_age=COOKIE_MAX_AGE_S, samesite="Lax", secure=is_https)
     return answer
@@ -114,10 +116,11 @@ def see(page: str) -> web.Response:
 
 def visitor_of_cookie(request: web.Request) -> bytes | None:
     """None without a cookie, and with one that is no good (any more): the next press sets a good one."""
-    try:
-        return request.app[keys.DESK].visitor_behind(request.cookies.get(COOKIE, ""))
-    except TokenError:
-        return None
+    is_framed = request.path.startswith("/embed/") or request.query.get("page") == "embed"
+    for name in (FRAME_COOKIE, COOKIE) if is_framed else (COOKIE,):
+        with suppress(TokenError):
+            return request.app[keys.DESK].visitor_behind(request.cookies.get(name, ""))
+    return None
 
 
 async def _render(
@@ -137,7 +140,7 @@ async def _render(
         "notice": notice if notice in texts.entries["notices"] else None,
         "t": texts,
         "script_texts": texts.for_script("button", "status", "saving", "page", "event"),
-        "top": request.app[keys.TOP].items(TOP_ITEMS) if page == "event" else (),
+        "top": request.app[keys.TOP].items() if page == "event" else (),
         "origin": guards.origin_of(request),
     }
     answer = aiohttp_jinja2.render_template(template, request, context)

@@ -128,10 +128,10 @@ class Session:
         self._say_hello()
 
     def _watch(self, items: Sequence[str]) -> None:
-        if not all(map(is_pressable, items)):
+        wanted = [item for item in dict.fromkeys(items) if is_pressable(item)]
+        if len(wanted) < len(set(items)):
+            # The others of its frame are somebody's buttons, too.
             self._refuse("bad_item")
-            return
-        wanted = list(dict.fromkeys(items))
         if len(self._watcher.items.union(wanted)) > ITEMS_MAX:
             self._refuse("too_many_items")
             return

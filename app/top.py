@@ -12,6 +12,9 @@ from cluster.surface import Changed
 
 LATELY_S: Final = 600.0
 ITEMS_MAX: Final = 10_000
+TOP_ITEMS: Final = 10
+# To look through all of them takes milliseconds of the loop.
+FRESH_S: Final = 1.0
 
 
 class Top:
@@ -21,6 +24,8 @@ class Top:
         self._clock = clock
         # item -> (when, count), the longest unchanged first.
         self._changed: OrderedDict[str, tuple[float, int]] = OrderedDict()
+        self._found: list[tuple[str, int]] = []
+        self._found_at = float("-inf")
 
     def on_changed(self, changed: Changed) -> None:
         now = self._clock()
@@ -30,8 +35,13 @@ class Top:
         while len(self._changed) > ITEMS_MAX:
             self._changed.popitem(last=False)
 
-    def items(self, number: int) -> list[tuple[str, int]]:
-        """So many, the largest first; what is empty of presses is left out."""
-        since = self._clock() - LATELY_S
+    def items(self) -> list[tuple[str, int]]:
+        """At most `TOP_ITEMS`, the largest first, as of the last second; what has no presses is left out."""
+        now = self._clock()
+        if now - self._found_at >= FRESH_S:
+            self._found, self._found_at = self._find(now - LATELY_S), now
+        return self._found
+
+    def _find(self, since: float) -> list[tuple[str, int]]:
         lately = ((count, item) for item, (at, count) in self._changed.items() if at >= since and count > 0)
-        return [(item, count) for count, item in heapq.nlargest(number, lately)]
+        return [(item, count) for count, item in heapq.nlargest(TOP_ITEMS, lately)]

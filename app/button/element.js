@@ -14,7 +14,6 @@
  * Built into `app/static/like-button.js` by `make button`.
  */
 
-import { Announcer } from "../static/announcer.js";
 import { kindOf, tallyMax } from "../static/items.js";
 import { paced } from "../static/pacing.js";
 import { Site } from "../static/site.js";
@@ -45,10 +44,14 @@ class Board {
     this.buttons.forEach((button) => button.show());
   }
 
-  /** @param {string} item @param {1 | -1} change a button came on screen, or left it */
-  look(item, change) {
+  /** @param {string} item of which nothing may be known yet, but that it is shown */
+  meet(item) {
     const { tallies } = this.site;
     if (!tallies.counters.has(item)) tallies.watch({ item, gen: 0, count: null, n: 0 });
+  }
+
+  /** @param {string} item @param {1 | -1} change a button came on screen, or left it */
+  look(item, change) {
     const number = (this.#onScreen.get(item) ?? 0) + change;
     this.#onScreen.set(item, number);
     if (number === 0) this.site.unwatch([item]);
@@ -89,13 +92,13 @@ class LikeButton extends HTMLElement {
   constructor() {
     super();
     this.look = new Look(this.attachShadow({ mode: "open", delegatesFocus: true }), (isSecond) => this.#press(isSecond));
-    this.announcer = new Announcer(this.look.region);
   }
 
   connectedCallback() {
     this.#item = itemOf(this.getAttribute("item"), this.getAttribute("kind"));
     this.#board = boardOf(new URL(this.getAttribute("server") || HOME, location.href).origin);
     this.#board.buttons.add(this);
+    this.#board.meet(this.#item);
     sight.observe(this);
     this.show();
   }
@@ -156,15 +159,13 @@ class LikeButton extends HTMLElement {
   }
 
   /**
-   * Others hear of it: the page by an event, a screen reader where the person has pressed here.
+   * Others hear of it: the page by an event, a screen reader where it was the person's own doing.
    * @param {string} state @param {string} words @param {{item: string, count: number | null, mine: number}} detail
    */
   #tell(state, words, detail) {
     if (state === this.#told || detail.count === null) return;
-    const isFirst = this.#told === "";
     this.#told = state;
-    if (this.#isMine) this.announcer.own(words);
-    else if (!isFirst && this.matches(":focus-within")) this.announcer.others(words);
+    if (this.#isMine) this.look.region.textContent = words;
     this.#isMine = false;
     this.dispatchEvent(new CustomEvent("like-change", { detail, bubbles: true }));
   }

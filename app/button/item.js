@@ -19,4 +19,5 @@ export function itemOf(item, kind) {
 const nameOf = ({ host, pathname }) =>
   `${host}${pathname}`
     .replace(/\/+(?=\/|$)/g, "")
-    .replace(/[^\w.~/@%-]/g, (sign) => `%${sign.charCodeAt(0).toString(16)}`);
+    .replace(/[^\w.~/@%-]/g, (sign) => `%${sign.charCodeAt(0).toString(16)}`)
+    .replace(/^(.{99}).{2,}(.{100})$/, "$1~$2");

@@ -8,6 +8,7 @@ import { formatted, speak, textOf } from "./words.js";
  *   presses: number, uptime_s: number, links: string[], digest: string, version: string}} Node */
 
 const DIGEST_SHOWN = 12;
+const AGAIN_MS = 1000;
 const RADIUS = 78;
 /** Names stand outside of the circle, so that no line crosses them. */
 const NAMES = 1.42;
@@ -42,7 +43,7 @@ function shown(node) {
     digest: node.digest.slice(0, DIGEST_SHOWN) || nothing,
   };
   const known = isThere ? cells : Object.fromEntries(Object.keys(cells).map((column) => [column, nothing]));
-  return { ...known, state: say(node.state), version: node.version || nothing };
+  return { ...known, state: texts.cluster[node.state] ?? node.state, version: node.version || nothing };
 }
 
 /** @param {Element | null} element @param {string} text */
@@ -156,8 +157,20 @@ function show({ nodes }) {
   lines.lag.add(Math.max(...nodes.map(({ lag_ms }) => lag_ms)));
 }
 
-const stream = new EventSource("/api/nodes/stream");
-stream.onmessage = ({ data }) => show(JSON.parse(data));
+/** @type {EventSource | undefined} */
+let stream;
+
+/** It comes back by itself after a lost connection, but not after an answer that is none. */
+function listen() {
+  stream?.close();
+  stream = new EventSource("/api/nodes/stream");
+  stream.onmessage = ({ data }) => show(JSON.parse(data));
+  stream.onerror = () => {
+    write(byId("agreement"), say("away"));
+    if (stream?.readyState === EventSource.CLOSED) setTimeout(listen, AGAIN_MS);
+  };
+}
+listen();
 
 setInterval(async () => {
   if (document.hidden) return;
@@ -165,4 +178,5 @@ setInterval(async () => {
   const answer = await fetch("/api/nodes", { cache: "no-store" }).catch(() => null);
   lines.latency.add(answer?.ok ? performance.now() - asked : null);
 }, 1000);
-addEventListener("pagehide", () => stream.close());
+addEventListener("pagehide", () => stream?.close());
+addEventListener("pageshow", ({ persisted }) => void (persisted && listen()));

@@ -72,7 +72,8 @@ export class Connection {
   /** Dial now, whatever is under way. */
   dial() {
     this.hangUp();
-    this.#way = this.#isProven ? 0 : this.#failed % ways.length;
+    // Twice, since a crowd at the door is no proxy.
+    this.#way = this.#isProven ? 0 : Math.max(0, this.#failed - 1) % ways.length;
     const socket = ways[this.#way](this.server);
     this.#socket = socket;
     this.#doubtTimer = setTimeout(() => this.#lose(), HELLO_MS);
@@ -111,7 +112,7 @@ export class Connection {
   #hear(message) {
     if (message.type === "hello") {
       this.#isProven ||= this.#way === 0;
-      this.#failed = 0;
+      this.#failed = this.#way && this.#way + 1; // What has worked goes on.
       if (this.state.name !== "leaving") this.#become("live", message.node);
     }
     if (message.type === "leaving") this.#leave(message.after);

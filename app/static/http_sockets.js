@@ -26,6 +26,7 @@ const CLOSED = 3;
 const POLL_MS = 2500;
 const POLL_HIDDEN_MS = 15000;
 const COPIES_MS = 1000;
+const COPIES_MAX_MS = 30000;
 /** Longer addresses are refused on the way: of more items than fit, the last are not told of. */
 const QUERY_MAX = 6000;
 /** What a press may be answered on a WebSocket too. */
@@ -63,6 +64,8 @@ export class Streaming {
   #owed = 0;
   #isStale = false;
   #abort = new AbortController();
+  /** @type {Map<string, Message>} presses whose copies do not exist yet, the newest of each tally */
+  #uncopied = new Map();
 
   /** @param {string} server its origin */
   constructor(server) {
@@ -157,7 +160,12 @@ export class Streaming {
     if (message.type === "hello") return this.#greet(message, isFirst);
     if (message.code !== "bad_token") this.#hear(message);
     else if (message.erased) this.#lose(message);
-    else this.#answer(message, this.#fresh);
+    else if (this.#owed > 0) this.#answer(message, this.#fresh);
+    else {
+      // Erased between two requests: the next one is a fresh visitor's.
+      this.#lose({ ...message, erased: true });
+      this.refresh();
+    }
     return isFirst || Boolean(message.erased);
   }
 
@@ -185,21 +193,42 @@ export class Streaming {
   }
 
   /** @param {Message} press */
-  async #press({ id, item, gen, n, tab }) {
+  async #press(press) {
+    const { id, item, gen, n, tab } = press;
     const body = JSON.stringify({ gen, n, tab });
     const response = await this.#ask(`/api/items/${encodeURIComponent(item)}/press`, { method: "POST", body });
     const said = await response.json();
     if (response.ok) {
       this.#hear({ ...said, id, count: null });
+      if (said.copies < said.wanted) await this.#askForCopies(press);
       this.pressed();
-      if (said.copies >= said.wanted) return;
-      await pause(COPIES_MS);
-      if (this.readyState === OPEN) await this.#press({ type: "press", id, item, gen, n, tab });
     } else {
       if (!REFUSALS.includes(said.code)) throw new Error(said.code);
       if (said.code === "reset") this.#hear({ type: "mine", tallies: { [item]: { gen: said.gen, n: 0 } } });
       this.#hear({ type: "error", id, code: said.code, retry_after: said.retry_after });
+      if (said.code === "bad_token") this.refresh(); // Whose it was is erased: that answer says so.
     }
+  }
+
+  /** Of each tally only the newest press is asked for, and less and less often. @param {Message} press */
+  async #askForCopies(press) {
+    const tally = `${press.item} ${press.tab}`;
+    const isAsking = this.#uncopied.has(tally);
+    this.#uncopied.set(tally, press);
+    if (isAsking) return;
+    this.pressed();
+    for (let ms = COPIES_MS; this.readyState === OPEN; ms = Math.min(2 * ms, COPIES_MAX_MS)) {
+      await pause(ms);
+      const newest = this.#uncopied.get(tally) ?? press;
+      const { id, item, gen, n, tab } = newest;
+      const body = JSON.stringify({ gen, n, tab });
+      const response = await this.#ask(`/api/items/${encodeURIComponent(item)}/press`, { method: "POST", body });
+      const said = await response.json();
+      if (!response.ok) break; // Whatever it is, the next press of it is told.
+      this.#hear({ ...said, id, count: null });
+      if (said.copies >= said.wanted && this.#uncopied.get(tally) === newest) break;
+    }
+    this.#uncopied.delete(tally);
   }
 
   /** @param {string} path @param {RequestInit} options */

@@ -9,6 +9,9 @@ const COOKIE_SECONDS = 400 * 24 * 3600;
 export class PageStore extends Store {
   constructor() {
     super(location.origin);
+    // Of a press without a script: buttons beside this page are the same visitor's.
+    const { token } = this;
+    if (token) super.token = token;
   }
 
   /** @override The cookie's, since a press without a script sets that one. */

@@ -70,6 +70,7 @@ export class Presser {
   change(tally, change) {
     this.store.change(tally.item, tally.tab, (entry) => {
       const stored = this.#valid(tally.item, entry);
+      if (stored && tally.kept.n === 0) tally.isGuess = false; // Of another page's life: it knew.
       tally.kept = change(stored ? merge(stored, tally.kept) : tally.kept);
       queueMicrotask(() => this.flush()); // After it was stored (rule 1).
       return tally.kept;
@@ -98,6 +99,7 @@ export class Presser {
       if (!kept || (!isKnown && kept.saved >= kept.n)) continue;
       const isNew = !this.tallies.has(item, tab);
       const tally = this.tallies.get(item, tab);
+      if (tally.kept.n === 0) tally.isGuess = false; // As in `change`.
       tally.kept = merge(kept, tally.kept);
       if (tally.kept.gen > kept.gen) this.change(tally, (known) => known); // What is stored was reset.
       if (isNew) Object.assign(tally, { committed: kept.saved, isForeign: !belongsToVisitor(item) });
@@ -145,7 +147,7 @@ export class Presser {
   /** @param {Tally} tally */
   #isDue(tally) {
     const isWorthIt = this.tallies.counters.has(tally.item) || tally.waiting > 0;
-    return isWorthIt && tally.asked < tally.kept.n && this.now() >= tally.retryAt;
+    return isWorthIt && !tally.isGuess && tally.asked < tally.kept.n && this.now() >= tally.retryAt;
   }
 
   /** @param {Tally} tally */

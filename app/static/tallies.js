@@ -39,7 +39,9 @@ export class Tallies {
     const key = `${item} ${tab}`;
     const found = this.#byKey.get(key);
     if (found) return found;
-    const tally = new Tally(item, tab, learned(this.counters.get(item)?.gen ?? 0, 0));
+    const counter = this.counters.get(item);
+    const tally = new Tally(item, tab, learned(counter?.gen ?? 0, 0));
+    tally.isGuess = counter?.isKnown === false;
     this.#byKey.set(key, tally);
     return tally;
   }

@@ -119,6 +119,8 @@ export class Tally {
   committed = 0;
   /** n as heard from a node rather than pressed in this browser: not ours to call saved or waiting. */
   learned = 0;
+  /** Whether this was pressed before any node had told the generation: then it is of the one that is told first. */
+  isGuess = false;
   /** Taps of another tab: sent for it, but shown only once a node counts them, as anybody's. */
   isForeign = false;
   /** @type {Wish} presses that wait for the lock before they raise n */
@@ -146,6 +148,12 @@ export class Tally {
     this.asked = 0;
     this.retryAt = 0;
     this.behinds = 0;
+  }
+
+  /** A node has told the generation. @param {number} gen */
+  knowGen(gen) {
+    if (this.isGuess) this.kept = { ...this.kept, gen };
+    this.isGuess = false;
   }
 
   /** Under the lock: the wishes become n. @param {Kept} kept */

@@ -27,8 +27,9 @@ class Viewers:
     def __init__(self) -> None:
         self._own: dict[str, int] = {}
         self._peers: dict[bytes, _Peer] = {}
-        self._untold: set[str] = set()
-        self._changed: set[str] = set()
+        # What was told of it last: who comes and goes within a second is no news.
+        self._untold: dict[str, int] = {}
+        self._changed: dict[str, int] = {}
         self._subscribers: list[Callable[[dict[str, int]], None]] = []
 
     def subscribe(self, on_viewers: Callable[[dict[str, int]], None]) -> None:
@@ -36,9 +37,10 @@ class Viewers:
 
     def change_own(self, item: str, by: int) -> None:
         """So many browsers more watch this item here."""
-        _put(self._own, item, self._own.get(item, 0) + by)
-        self._untold.add(item)
-        self._changed.add(item)
+        before, total = self._own.get(item, 0), self.total(item)
+        _put(self._own, item, before + by)
+        self._untold.setdefault(item, before)
+        self._changed.setdefault(item, total)
 
     @property
     def own(self) -> Mapping[str, int]:
@@ -47,8 +49,8 @@ class Viewers:
 
     def take_untold(self) -> dict[str, int]:
         """Own numbers that have changed since the last time."""
-        untold, self._untold = self._untold, set()
-        return {item: self._own.get(item, 0) for item in untold}
+        untold, self._untold = self._untold, {}
+        return {item: now for item, before in untold.items() if (now := self._own.get(item, 0)) != before}
 
     def total(self, item: str) -> int:
         """In the whole cluster."""
@@ -56,9 +58,9 @@ class Viewers:
 
     def publish(self) -> None:
         """Tell the subscribers of the totals that may have changed since the last time."""
-        changed, self._changed = self._changed, set()
-        if changed:
-            totals = {item: self.total(item) for item in changed}
+        changed, self._changed = self._changed, {}
+        totals = {item: now for item, before in changed.items() if (now := self.total(item)) != before}
+        if totals:
             for subscriber in self._subscribers:
                 subscriber(totals)
 
@@ -79,12 +81,14 @@ class Viewers:
         if peer is None:
             return
         for item in filter(is_item, viewers):
+            self._changed.setdefault(item, self.total(item))
             _put(peer.viewers, item, viewers[item])
-            self._changed.add(item)
 
     def _forget(self, ledger: bytes) -> None:
-        if (peer := self._peers.pop(ledger, None)) is not None:
-            self._changed.update(peer.viewers)
+        if ledger in self._peers:
+            for item in self._peers[ledger].viewers:
+                self._changed.setdefault(item, self.total(item))
+            del self._peers[ledger]
 
 
 def _put(viewers: dict[str, int], item: str, number: int) -> None:

@@ -267,3 +267,44 @@ async def test_own_presses_over_a_stream_never_make_the_number_jump(calm_site: S
     recorded = await reader.page.evaluate("recorded")
     assert recorded == sorted(recorded)
     assert recorded[-1] == 20
+
+
+@pytest.mark.parametrize("way", ["stream", "poll"])
+async def test_who_forgets_is_forgotten_also_without_a_websocket(calm_site: Site, name: str, way: str) -> None:
+    item = f"clap:{name.partition('[')[0]}-{way}"
+    person = await calm_site.meet()
+    if way == "poll":
+        await person.context.route(lambda url: "/api/stream" in url and "end=1" not in url, lambda route: None)
+    body = f'<like-button item="{item}"></like-button>'
+    reader = await embed(calm_site, f"forget-{way}", body, script=NO_WEBSOCKET, person=person)
+    await reader.wait_until_live(30)
+    for _ in range(3):
+        await reader.button().click()
+    await reader.assert_shows("3")
+    await calm_site.cluster.assert_converged(item, 3)
+    assert await reader.page.evaluate("document.querySelector('like-button').forget()")
+    await reader.assert_shows("0", within_s=10)
+    await reader.button().click()
+    await reader.assert_shows("1")
+    await calm_site.cluster.assert_converged(item, 1)
+
+
+async def test_a_button_on_an_item_that_was_reset_is_pressed_like_any_other(calm_site: Site, name: str) -> None:
+    item = f"once:{name}"
+    await calm_site.cluster.reset(item)
+    reader = await embed(calm_site, name, f'<like-button item="{item}"></like-button>')
+    # Before anything is known of it.
+    await reader.page.evaluate(
+        "customElements.whenDefined('like-button').then(() =>"
+        " document.querySelector('like-button').shadowRoot.querySelector('button').click())"
+    )
+    await reader.assert_liked(True)
+    await reader.assert_shows("1")
+    await calm_site.cluster.assert_converged(item, 1)
+
+
+async def test_a_bad_item_leaves_the_buttons_beside_it_alone(calm_site: Site, name: str) -> None:
+    body = f'<like-button item="my post"></like-button><like-button item="once:{name}"></like-button>'
+    reader = await embed(calm_site, name, body)
+    await reader.assert_shows("0", 1)
+    await reader.assert_shows("", 0)

@@ -148,3 +148,30 @@ async def test_two_tabs_do_not_give_each_other_back_a_generation_that_was_never_
         return [early, late, tabs[0].pressed];
     """
     assert await run(lines) == [[1, 1], [0, 0], [[1, 1]]]
+
+
+async def test_what_was_pressed_before_a_node_told_the_generation_is_of_that_one(run: Run) -> None:
+    """A button on a blog knows nothing of its item at first, and its item may have been reset long ago."""
+    lines = """
+        const page = await lab("once:a", { count: null });
+        await page.press();
+        await page.connect();
+        const early = page.pressed;
+        await page.hear({ type: "mine", tallies: { "once:a": { gen: 3, n: 0 } } });
+        return [early, page.pressed, page.kept.n];
+    """
+    assert await run(lines) == [[], [[3, 1]], 1]
+
+
+async def test_what_another_page_had_saved_is_not_pressed_into_a_generation_that_this_one_learns(run: Run) -> None:
+    lines = """
+        const before = await lab("once:a");
+        await before.connect(); await before.press();
+        before.pressed;
+        await before.hear({ type: "pressed", id: before.lastId, n: 1, count: 1 });
+        const page = await lab("once:a", { count: null });
+        await page.connect();
+        await page.hear({ type: "mine", tallies: { "once:a": { gen: 1, n: 0 } } });
+        return [page.pressed, page.kept.n];
+    """
+    assert await run(lines) == [[], 0]

@@ -1,6 +1,7 @@
 """`GET /api/stream`: what a WebSocket would say, as a stream of events."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -10,6 +11,7 @@ import msgspec
 import pytest
 
 from app import event_stream, keys, wire
+from app.event_stream import EventStream
 from app.visitors import Tokens
 from tests.unit.sites import WITHIN_S, Site, until
 
@@ -145,13 +147,35 @@ async def test_a_leaving_node_takes_nobody_more(site: Site) -> None:
     assert (answer.status, (await answer.json())["code"]) == (503, "overloaded")
 
 
-@pytest.mark.parametrize(
-    ("query", "code"),
-    [("item=nonsense", "bad_item"), ("&".join(f"item=tap:{n}" for n in range(101)), "too_many_items")],
-)
-async def test_items_that_are_none_are_refused_at_once(site: Site, query: str, code: str) -> None:
-    answer = await site.client.get(f"/api/stream?{query}")
-    assert (answer.status, (await answer.json())["code"]) == (400, code)
+async def test_items_that_are_none_are_refused_and_the_others_told(site: Site) -> None:
+    async with listening(site, "nonsense", "tap:home", "tap:..") as stream:
+        assert (await stream.hear("error"))["code"] == "bad_item"
+        assert (await stream.hear("counts"))["counts"] == {"tap:home": 0}
+
+
+async def test_too_many_items_are_refused_at_once(site: Site) -> None:
+    answer = await site.client.get("/api/stream", params=[("item", f"tap:{n}") for n in range(101)])
+    assert (answer.status, (await answer.json())["code"]) == (400, "too_many_items")
+
+
+def streams_alive() -> int:
+    return sum(isinstance(each, EventStream) for each in gc.get_objects())
+
+
+async def test_an_ended_stream_is_no_garbage_that_only_the_collector_finds(site: Site) -> None:
+    """A node lets its collector not look far: what forms rings would stay."""
+    gc.collect()
+    before = streams_alive()
+    gc.disable()
+    try:
+        for more in ({}, {"end": "1"}):
+            async with listening(site, "tap:home", **more) as stream:
+                await stream.hear("viewers")
+        await until(lambda: not site.client.app[keys.LIVE]._sessions)
+        site.engine.forgotten.clear()
+        await until(lambda: streams_alive() == before, "all to be let go")
+    finally:
+        gc.enable()
 
 
 async def test_pages_of_listed_origins_may_read_it_and_others_may_not(make_site: MakeSite) -> None:

@@ -119,6 +119,7 @@ def test_every_emoji_is_told_apart() -> None:
         ("blog.example/caf%C3%A9", "blog.example/caf%C3%A9"),
         ("blog.example/café", "blog.example/caf%c3%a9"),
         ("blog.example/a+b,c(d)", "blog.example/a%2bb%2cc%28d%29"),
+        ("blog.example/" + "a" * 300, "blog.example/" + "a" * 86 + "~" + "a" * 100),
     ],
 )
 def test_a_page_has_one_name(address: str, name: str) -> None:

@@ -112,6 +112,8 @@ def test_how_long_to_wait_is_said_by_whoever_fills_last() -> None:
     clock = FakeClock()
     budgets = Budgets(Limits(visitor=Limit(10, 10), newcomers=Limit(0.5, 1)), clock)
     budgets.spend(ANN, 10)
-    assert budgets.retry_after(ANN, "once:a", OFFICE, 1) == (0.1, "visitor")
+    assert budgets.retry_after(ANN, "once:a", OFFICE, 1, is_debut=True) == (0.1, "visitor")
     budgets.spend(NEWCOMERS + OFFICE, 1)
-    assert budgets.retry_after(ANN, "once:a", OFFICE, 1) == (2.0, "newcomers")
+    assert budgets.retry_after(ANN, "once:a", OFFICE, 1, is_debut=True) == (2.0, "newcomers")
+    for item, is_debut in (("once:a", False), ("tap:a", True)):
+        assert budgets.retry_after(ANN, item, OFFICE, 1, is_debut=is_debut) == (0.1, "visitor"), "they do not pay"

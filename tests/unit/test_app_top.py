@@ -3,7 +3,7 @@
 import pytest
 
 from app import top
-from app.top import LATELY_S, Top
+from app.top import FRESH_S, LATELY_S, Top
 from cluster.surface import Changed, ItemState
 from tests.unit.fakes import FakeClock
 from tests.unit.sites import Site
@@ -18,12 +18,23 @@ def change(found: Top, **counts: int) -> None:
     found.on_changed(Changed({f"tap:{name}": ItemState(0, count) for name, count in counts.items()}, {}))
 
 
-def test_the_largest_come_first_and_so_many_as_are_asked_for(clock: FakeClock) -> None:
+def test_the_largest_come_first_and_a_few_only(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(top, "TOP_ITEMS", 2)
     found = Top(clock)
     change(found, a=5, b=9, c=7)
     change(found, a=6)
-    assert found.items(2) == [("tap:b", 9), ("tap:c", 7)]
-    assert found.items(9) == [("tap:b", 9), ("tap:c", 7), ("tap:a", 6)]
+    assert found.items() == [("tap:b", 9), ("tap:c", 7)]
+
+
+def test_what_is_told_is_of_the_last_second(clock: FakeClock) -> None:
+    """To look through all costs milliseconds, and anybody may ask."""
+    found = Top(clock)
+    change(found, a=1)
+    assert found.items() == [("tap:a", 1)]
+    change(found, a=2)
+    assert found.items() == [("tap:a", 1)]
+    clock.now += FRESH_S
+    assert found.items() == [("tap:a", 2)]
 
 
 def test_what_was_pressed_long_ago_or_has_no_presses_any_more_is_left_out(clock: FakeClock) -> None:
@@ -32,7 +43,7 @@ def test_what_was_pressed_long_ago_or_has_no_presses_any_more_is_left_out(clock:
     clock.now += LATELY_S / 2
     change(found, new=1, reset=0)
     clock.now += LATELY_S / 2 + 1
-    assert found.items(9) == [("tap:new", 1)]
+    assert found.items() == [("tap:new", 1)]
 
 
 def test_memory_is_bounded_by_forgetting_what_changed_longest_ago(
@@ -42,7 +53,7 @@ def test_memory_is_bounded_by_forgetting_what_changed_longest_ago(
     found = Top(clock)
     for name in ("a", "b", "a", "c"):
         change(found, **{name: 1})
-    assert {item for item, _ in found.items(9)} == {"tap:a", "tap:c"}
+    assert {item for item, _ in found.items()} == {"tap:a", "tap:c"}
 
 
 async def test_a_node_tells_them(site: Site) -> None:
