@@ -16,6 +16,7 @@ from cli.arguments import Command, Options, parse_arguments, read_admin_token
 from cli.backup import back_up
 from cli.commands import Commands
 from cli.errands import Errands
+from cli.exchange import exchange
 from cli.exit_codes import ExitCode, UsageError
 from cli.pipe import read_lines, run_lines
 from cli.presses import Presses
@@ -25,6 +26,7 @@ from cli.session import Session
 from cli.state import MemoryState, State, StateError, StateFile, state_folder
 
 # At the prompt a press is waited for only so long; the bar goes on saying what is not saved.
+_OF_OPERATORS: Final = ("backup", "export", "import")
 PROMPT_PATIENCE_S: Final = 1.0
 
 
@@ -49,8 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 async def run(options: Options) -> int:
     """Run, and leave in order on SIGTERM and, where no prompt handles it, Ctrl-C. Returns the exit code."""
-    is_backup = options.command is not None and options.command.name == "backup"
-    running = asyncio.create_task(_back_up(options) if is_backup else _meet(options))
+    name = options.command.name if options.command is not None else ""
+    running = asyncio.create_task(_operate(options) if name in _OF_OPERATORS else _meet(options))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, running.cancel)
@@ -67,10 +69,12 @@ def _restore(options: Options, command: Command) -> int:
     return run_restore(file, folder, Screen(is_json=options.is_json), replaces=command.replaces)
 
 
-async def _back_up(options: Options) -> int:
+async def _operate(options: Options) -> int:
     """Without a session: it is no visitor who asks, and one node only that is asked."""
+    assert options.command is not None, "only a command is run"
+    run = back_up if options.command.name == "backup" else exchange
     screen = Screen(is_json=options.is_json)
-    return await back_up(options, screen, lambda: read_admin_token(options.admin_token_file, os.environ))
+    return await run(options, screen, lambda: read_admin_token(options.admin_token_file, os.environ))
 
 
 async def _meet(options: Options) -> int:

@@ -1,4 +1,4 @@
-"""What is asked of a node over HTTP: a reset, an erasure, a backup. The only place that knows their fields.
+"""What is asked of a node over HTTP, from resets to imports. The only place that knows their fields.
 
 1. A node answers within some seconds: at the commit, and when the copies exist or cannot be waited for any longer.
    Only a backup may take long: nothing comes until the node's copy is complete.
@@ -44,6 +44,15 @@ class Reset(msgspec.Struct, frozen=True):
 class Erased(msgspec.Struct, frozen=True):
     """An erasure that was done, and how many other nodes of those wanted know of it."""
 
+    copies: int
+    wanted: int
+
+
+class Imported(msgspec.Struct, frozen=True):
+    """Visitors of an import have pressed: the item's count now, and how many of the nodes wanted have it."""
+
+    item: str
+    count: int
     copies: int
     wanted: int
 
@@ -94,6 +103,26 @@ async def reset(http: aiohttp.ClientSession, address: str, item: str, token: str
 async def erase(http: aiohttp.ClientSession, address: str, token: str) -> Erased:
     """Forget the visitor who has this token; asked again, it is the same erasure."""
     return await _ask(http, "DELETE", f"{address}/api/visitor", token, Erased)
+
+
+async def bring_in(http: aiohttp.ClientSession, address: str, token: str, wish: dict[str, Any]) -> Imported:
+    """Counts that were made elsewhere; the same again changes nothing."""
+    return await _ask(http, "POST", f"{address}/api/admin/import", token, Imported, wish)
+
+
+async def export(http: aiohttp.ClientSession, address: str, token: str, form: str) -> AsyncIterator[bytes]:
+    """The counts of all items, piece by piece. Raises `NotDoneError`, also where it breaks off."""
+    headers = {"Authorization": f"Bearer {token}"}
+    patience = aiohttp.ClientTimeout(total=None, sock_connect=ANSWER_S, sock_read=ANSWER_S)
+    url = f"{address}/api/admin/export?format={form}"
+    try:
+        async with http.get(url, headers=headers, allow_redirects=False, timeout=patience) as answer:
+            if answer.status != 200:
+                raise _refused(answer, await answer.read())
+            async for piece in answer.content.iter_any():
+                yield piece
+    except (OSError, TimeoutError, aiohttp.ClientError) as error:
+        raise NotDoneError(trouble_with(address, error)) from error
 
 
 @asynccontextmanager

@@ -15,11 +15,13 @@ from cli.items import TALLY_MAX, check_item
 ADDRESS_DEFAULT: Final = "http://localhost:8080"
 ITEM_DEFAULT: Final = "tap:home"
 WAIT_DEFAULT_S: Final = 10.0
+LABEL_MAX: Final = 100
+LABEL_DEFAULT: Final = "import"
 PER_SECOND_MAX: Final = 10_000
 TOKEN_VARIABLE: Final = "LIKE_ADMIN_TOKEN"  # noqa: S105 - its name
 REPLACE: Final = "--replace"
 # How many files and folders they name.
-_PATHS: Final = {"backup": 1, "restore": 2}
+_PATHS: Final = {"backup": 1, "restore": 2, "export": 1}
 _HEADER_TEXT: Final = re.compile(r"[!-~]+\Z")
 
 HELP: Final = """\
@@ -34,13 +36,18 @@ backup FILE             for operators: a copy of one node's ledger while it goes
                         the node's own, not nginx's; needs the admin token too
 restore FILE FOLDER     for operators: put a backup into the data folder of a node that does not
                         run (--replace: where there is a ledger, move it aside)
+export FILE             for operators: the counts of all items, as JSON Lines, or CSV if FILE
+                        ends in .csv; needs the admin token, and a node's own address
+import FILE             for operators: counts of such a file, of applause-button's table or of
+                        a CSV of pages and claps (--label: of another source); the same again
+                        changes nothing
 forget [--yes]          erase all that this client ever pressed, on every node, for good
 item kind:name          go to another item; tap: counts every press, clap: 50 of each
                         visitor, once: a like that can be taken back
 help, exit"""
 NAMES: Final = (
-    "like, like many, unlike, watch, nodes, item kind:name, reset item, backup FILE, restore FILE FOLDER, forget, "
-    "help, exit"
+    "like, like many, unlike, watch, nodes, item kind:name, reset item, backup FILE, restore FILE FOLDER, "
+    "export FILE, import FILE, forget, help, exit"
 )
 
 
@@ -48,7 +55,7 @@ class Command(msgspec.Struct, frozen=True):
     """One command. `item` None: the current one. `presses` and `per_second` None: to be asked for.
 
     `is_sure`: no confirmation has to be asked for. `paths`: of `backup` and `restore`; `replaces`: what is there
-    already may be taken the place of.
+    already may be taken the place of. `label`: of an import.
     """
 
     name: str
@@ -59,6 +66,7 @@ class Command(msgspec.Struct, frozen=True):
     is_sure: bool = False
     paths: tuple[str, ...] = ()
     replaces: bool = False
+    label: str = LABEL_DEFAULT
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -90,9 +98,24 @@ def parse_command(words: Sequence[str]) -> Command:
             return Command("watch", item=check_item(item[0]) if item else None, count=count)
         case ["forget", *sure] if sure in ([], ["--yes"]):
             return Command("forget", is_sure=bool(sure))
-        case ["backup" | "restore" as name, *rest] if len(paths := _without(REPLACE, rest)) == _PATHS[name]:
-            return Command(name, paths=paths, replaces=paths != tuple(rest))
+        case ["backup" | "restore" | "export" | "import" as name, *rest] if (
+            command := _with_files(name, rest)
+        ) is not None:
+            return command
     raise UsageError(f"{' '.join(words)!r} is no command: {NAMES}")
+
+
+def _with_files(name: str, words: Sequence[str]) -> Command | None:
+    """A command that names files; None where it is none."""
+    match name, [*words]:
+        case "import", [file]:
+            return Command(name, paths=(file,))
+        case "import", [file, "--label", label] if 1 <= len(label) <= LABEL_MAX:
+            return Command(name, paths=(file,), label=label)
+    paths = _without(REPLACE, words)
+    if name == "import" or len(paths) != _PATHS[name]:
+        return None
+    return Command(name, paths=paths, replaces=paths != tuple(words))
 
 
 def _without(option: str, words: Sequence[str]) -> tuple[str, ...]:
@@ -133,6 +156,7 @@ def parse_arguments(arguments: Sequence[str], environment: Mapping[str, str]) ->
     wait_help = "give up on an acknowledgement after so long without progress (%(default)s)"
     parser.add_argument("--wait", type=float, default=WAIT_DEFAULT_S, metavar="SECONDS", help=wait_help)
     parser.add_argument("--count", metavar="N", help="watch: end after N counts")
+    parser.add_argument("--label", metavar="NAME", help="import: whose counts these are, where there are several")
     parser.add_argument("--yes", action="store_true", help="forget: do not ask")
     replace_help = "backup: write over FILE; restore: move FOLDER's ledger aside"
     parser.add_argument(REPLACE, action="store_true", help=replace_help)
@@ -156,6 +180,8 @@ def _command_of(given: argparse.Namespace) -> Command | None:
     words = [*given.command]
     if given.count is not None:
         words += ["--count", given.count]
+    if given.label is not None:
+        words += ["--label", given.label]
     words += ["--yes"] * given.yes + [REPLACE] * given.replace
     return parse_command(words) if words else None
 

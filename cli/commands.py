@@ -70,7 +70,7 @@ class Commands:
                 return await self._nodes()
             case "reset" | "forget":
                 return await self._errands.run(command, item, self._patience_s)
-            case "backup" | "restore":
+            case "backup" | "restore" | "export" | "import":
                 raise UsageError(f"this stands behind the program's name: python -m cli {command.name} …")
             case "item":
                 self.item = item

@@ -124,6 +124,11 @@ async def erase_visitor(http: aiohttp.ClientSession, address: str, token: str, p
         await asyncio.sleep(ASK_AGAIN_S)
 
 
+async def until_answered(ask: Callable[[], Awaitable[_T]], patience_s: float) -> _T:
+    """The same for so many seconds from now on."""
+    return await _until_answered(ask, time.monotonic() + patience_s)
+
+
 async def _until_answered(ask: Callable[[], Awaitable[_T]], deadline: float) -> _T:
     """Ask until there is an answer, or a refusal that asking again does not change, or the time is over."""
     while True:

@@ -1,0 +1,97 @@
+"""Counts in files that others have made: of which item or page, and how many. Pure.
+
+| file | what it is |
+|---|---|
+| JSON Lines with `item` and `count` | this program's own export |
+| JSON with `Items`, or lines with `Item`, of `url` and `claps` | applause-button's table in DynamoDB |
+| CSV with a header | a column `item`, `page` or `url`, and one of `count`, `claps`, `likes`, `presses` |
+| CSV without one | a page, and its claps |
+
+A page's count is of claps where the column says `claps` or nothing, of likes where it says `likes`, of taps where
+`presses`.
+"""
+
+import csv
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+
+_KINDS: Final = {"claps": "clap", "likes": "once", "presses": "tap", "count": "clap"}
+_PLACES: Final = ("item", "page", "url")
+
+
+class DumpError(Exception):
+    """What this file has is no count; the message says where."""
+
+
+class Count(msgspec.Struct, frozen=True):
+    """Of an item, or, where that is empty, of a page and a kind."""
+
+    number: int
+    item: str = ""
+    page: str = ""
+    kind: str = "clap"
+
+
+def counts_in(text: str) -> list[Count]:
+    """All of them, in their order. Raises `DumpError`; nothing of a file is used that has a mistake."""
+    bare = text.lstrip("\ufeff \t\r\n")
+    found = list(_in_json(bare) if bare[:1] in ("{", "[") else _in_csv(bare))
+    if not found:
+        raise DumpError("the file has no counts")
+    return found
+
+
+def _in_json(text: str) -> Iterator[Count]:
+    try:
+        whole = msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        whole = None
+    if whole is not None:
+        records = whole.get("Items", [whole]) if isinstance(whole, dict) else whole
+        yield from (_of_record(record, f"record {number}") for number, record in enumerate(records, 1))
+        return
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip():
+            try:
+                record = msgspec.json.decode(line)
+            except msgspec.DecodeError as wrong:
+                raise DumpError(f"line {number} is no JSON: {wrong}") from wrong
+            yield _of_record(record, f"line {number}")
+
+
+def _of_record(record: Any, where: str) -> Count:
+    if isinstance(record, dict):
+        record = record.get("Item", record)
+    if not isinstance(record, dict):
+        raise DumpError(f"{where} is no record")
+    # DynamoDB says of each value what it is: {"S": "a text"}, {"N": "12"}.
+    plain = {
+        name: next(iter(value.values())) if isinstance(value, dict) and len(value) == 1 else value
+        for name, value in record.items()
+    }
+    return _count(plain, where)
+
+
+def _in_csv(text: str) -> Iterator[Count]:
+    rows = [row for row in csv.reader(text.splitlines()) if any(row)]
+    names = [name.strip().lower() for name in rows[0]] if rows else []
+    has_header = any(name in _PLACES for name in names)
+    for number, row in enumerate(rows[has_header:], 1 + has_header):
+        fields = dict(zip(names if has_header else ("page", "claps"), map(str.strip, row), strict=False))
+        yield _count(fields, f"row {number}")
+
+
+def _count(fields: dict[str, Any], where: str) -> Count:
+    place = next((name for name in _PLACES if fields.get(name)), None)
+    column = next((name for name in _KINDS if fields.get(name) not in (None, "")), None)
+    if place is None or column is None:
+        raise DumpError(f"{where} does not say of what, or how many")
+    text = str(fields[column])
+    if not text.isascii() or not text.isdigit() or len(text) > 12:
+        raise DumpError(f"{where}: a count is a whole number, not {text!r}")
+    name = str(fields[place])
+    if place == "item" and ":" in name:
+        return Count(int(text), item=name)
+    return Count(int(text), page=name, kind=_KINDS[column])
