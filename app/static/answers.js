@@ -65,13 +65,18 @@ function hearMine(presser, message) {
       if (mine.gen > tally.kept.gen) hearTally(presser, tally, { gen: mine.gen, n: 0 });
     }
     const tally = presser.current(item);
-    tally.knowGen(mine.gen);
+    if (tally.isGuess) learnGen(presser, tally, mine.gen);
     // Before our hello is answered, `mine` of a tap speaks of a tab that the node chose: only its gen is news.
     const isOwn = belongsToVisitor(item) || presser.visitor.knownTab === presser.visitor.tab;
     if (isOwn) hearTally(presser, tally, mine);
     else if (mine.gen > tally.kept.gen) hearTally(presser, tally, { gen: mine.gen, n: 0 });
   }
-  presser.flush();
+}
+
+/** What was pressed before is stored as of this one, and sent. @param {Presser} presser @param {Tally} tally @param {number} gen */
+function learnGen(presser, tally, gen) {
+  tally.knowGen(gen);
+  presser.change(tally, (kept) => kept);
 }
 
 /** @param {Presser} presser @param {Tally} tally @param {{gen: number, n: number}} mine */

@@ -152,7 +152,7 @@ export class Tally {
 
   /** A node has told the generation. @param {number} gen */
   knowGen(gen) {
-    if (this.isGuess) this.kept = { ...this.kept, gen };
+    this.kept = { ...this.kept, gen };
     this.isGuess = false;
   }
 
