@@ -14,6 +14,7 @@ import msgspec
 from aiohttp import web
 
 from app import keys
+from app.api import json_response
 from app.problems import RefusedError
 from app.texts import Texts, texts_of
 from cluster.surface import NodeStatus
@@ -47,8 +48,7 @@ def _node(status: NodeStatus) -> dict[str, Any]:
 
 
 async def nodes(request: web.Request) -> web.Response:
-    body = msgspec.json.encode({"nodes": nodes_of(request)})
-    return web.Response(body=body, content_type="application/json", headers={"Cache-Control": "no-store"})
+    return json_response({"nodes": nodes_of(request)})
 
 
 async def stream(request: web.Request) -> web.StreamResponse:

@@ -15,6 +15,7 @@ from typing import Final
 from aiohttp import web
 
 from app import asking, keys, presses, wire
+from app.api import json_response
 from app.page_names import page_name
 from app.problems import RefusedError
 from app.visitors import new_visitor
@@ -62,7 +63,7 @@ async def hearts(request: web.Request) -> web.Response:
     items = {emoji: _checked(_heart(page, bare)) for bare, emoji in EMOJI.items()}
     states = (await asking.read(request.app[keys.DESK].engine, list(items.values()))).items
     counts = {emoji: states[item].count for emoji, item in items.items() if states[item].count}
-    return web.json_response(counts, headers={"Cache-Control": "no-store"})
+    return json_response(counts)
 
 
 async def send_heart(request: web.Request) -> web.Response:

@@ -36,24 +36,24 @@ async def back_up(options: Options, screen: Screen, admin_token: Callable[[], st
     file = Path(options.command.paths[0])
     try:
         token = admin_token()
-        _check_free(file, replaces=options.command.replaces)
+        check_free(file, replaces=options.command.replaces)
         size, digest = await _take(options.address, token, file, screen)
     except UsageError as error:
-        return _complain(screen, str(error), "usage", ExitCode.USAGE)
+        return complain(screen, str(error), "usage", ExitCode.USAGE)
     except FileError as error:
-        return _complain(screen, f"no backup: {error}", "backup", ExitCode.NOT_SAVED)
+        return complain(screen, f"no backup: {error}", "backup", ExitCode.NOT_SAVED)
     except NotDoneError as error:
-        return _complain(screen, _explained(error), "backup", error.exit_code)
+        return complain(screen, _explained(error), "backup", error.exit_code)
     screen.show_backup(str(file), size, digest.hex())
     return ExitCode.OK
 
 
-def _check_free(file: Path, *, replaces: bool) -> None:
+def check_free(file: Path, *, replaces: bool) -> None:
     if file.exists() and not replaces:
         raise UsageError(f"{file} is there already: name another file, or say --replace")
 
 
-def _complain(screen: Screen, text: str, kind: str, code: ExitCode) -> ExitCode:
+def complain(screen: Screen, text: str, kind: str, code: ExitCode) -> ExitCode:
     screen.complain(text, kind)
     return code
 

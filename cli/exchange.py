@@ -15,6 +15,7 @@ import aiohttp
 from cli import api
 from cli.api import NotDoneError
 from cli.arguments import Options
+from cli.backup import check_free, complain
 from cli.dumps import Count, DumpError, counts_in
 from cli.errands import until_answered
 from cli.exit_codes import ExitCode, UsageError
@@ -33,20 +34,15 @@ async def exchange(options: Options, screen: Screen, admin_token: Callable[[], s
     try:
         token = admin_token()
         if run == "export":
-            _check_free(file, replaces=options.command.replaces)
+            check_free(file, replaces=options.command.replaces)
             return await _export(options, screen, token, file)
         return await _import(options, screen, token, _counts_of(file))
     except UsageError as error:
-        return _complain(screen, str(error), "usage", ExitCode.USAGE)
+        return complain(screen, str(error), "usage", ExitCode.USAGE)
     except FileError as error:
-        return _complain(screen, f"no {run}: {error}", run, ExitCode.NOT_SAVED)
+        return complain(screen, f"no {run}: {error}", run, ExitCode.NOT_SAVED)
     except NotDoneError as error:
-        return _complain(screen, f"no {run}: {error}", run, error.exit_code)
-
-
-def _complain(screen: Screen, text: str, kind: str, code: ExitCode) -> ExitCode:
-    screen.complain(text, kind)
-    return code
+        return complain(screen, f"no {run}: {error}", run, error.exit_code)
 
 
 async def _export(options: Options, screen: Screen, token: str, file: Path) -> ExitCode:
@@ -57,11 +53,6 @@ async def _export(options: Options, screen: Screen, token: str, file: Path) -> E
                 part.write(piece)
     screen.say(f"{file} has the counts of all items")
     return ExitCode.OK
-
-
-def _check_free(file: Path, *, replaces: bool) -> None:
-    if file.exists() and not replaces:
-        raise UsageError(f"{file} is there already: name another file, or say --replace")
 
 
 def _counts_of(file: Path) -> list[Count]:

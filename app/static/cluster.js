@@ -61,7 +61,7 @@ function rowOf(node) {
   name.scope = "row";
   name.append(document.createElement("bdi"));
   write(name.firstElementChild, node.name);
-  row.append(name, ...COLUMNS.map((column) => Object.assign(document.createElement("td"))));
+  row.append(name, ...COLUMNS.map(() => document.createElement("td")));
   [...row.querySelectorAll("td")].forEach((cell, index) => (cell.dataset.column = COLUMNS[index]));
   byId("rows").append(row);
   return row;

@@ -194,11 +194,9 @@ export class Streaming {
 
   /** @param {Message} press */
   async #press(press) {
-    const { id, item, gen, n, tab } = press;
-    const body = JSON.stringify({ gen, n, tab });
-    const response = await this.#ask(`/api/items/${encodeURIComponent(item)}/press`, { method: "POST", body });
-    const said = await response.json();
-    if (response.ok) {
+    const { id, item } = press;
+    const { ok, said } = await this.#post(press);
+    if (ok) {
       this.#hear({ ...said, id, count: null });
       if (said.copies < said.wanted) await this.#askForCopies(press);
       this.pressed();
@@ -208,6 +206,13 @@ export class Streaming {
       this.#hear({ type: "error", id, code: said.code, retry_after: said.retry_after });
       if (said.code === "bad_token") this.refresh(); // Whose it was is erased: that answer says so.
     }
+  }
+
+  /** @param {Message} press */
+  async #post({ item, gen, n, tab }) {
+    const body = JSON.stringify({ gen, n, tab });
+    const response = await this.#ask(`/api/items/${encodeURIComponent(item)}/press`, { method: "POST", body });
+    return { ok: response.ok, said: await response.json() };
   }
 
   /** Of each tally only the newest press is asked for, and less and less often. @param {Message} press */
@@ -220,12 +225,9 @@ export class Streaming {
     for (let ms = COPIES_MS; this.readyState === OPEN; ms = Math.min(2 * ms, COPIES_MAX_MS)) {
       await pause(ms);
       const newest = this.#uncopied.get(tally) ?? press;
-      const { id, item, gen, n, tab } = newest;
-      const body = JSON.stringify({ gen, n, tab });
-      const response = await this.#ask(`/api/items/${encodeURIComponent(item)}/press`, { method: "POST", body });
-      const said = await response.json();
-      if (!response.ok) break; // Whatever it is, the next press of it is told.
-      this.#hear({ ...said, id, count: null });
+      const { ok, said } = await this.#post(newest);
+      if (!ok) break; // Whatever it is, the next press of it is told.
+      this.#hear({ ...said, id: newest.id, count: null });
       if (said.copies >= said.wanted && this.#uncopied.get(tally) === newest) break;
     }
     this.#uncopied.delete(tally);

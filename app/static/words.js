@@ -73,7 +73,7 @@ export const reasonOf = (code) =>
 export const textOf = (part, key, values = {}) => filled(/** @type {any} */ (texts)[part][key], values);
 
 /** @param {keyof Texts["status"]} name @param {Record<string, string>} values */
-export const statusOf = (name, values) => filled(texts.status?.[name] ?? "", values);
+export const statusOf = (name, values) => textOf("status", name, values);
 
 /** @param {keyof Texts["saving"]} name @param {number} n how many presses wait */
-export const savingOf = (name, n) => filled(texts.saving?.[name] ?? "", { n });
+export const savingOf = (name, n) => textOf("saving", name, { n });
