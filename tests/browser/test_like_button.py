@@ -5,8 +5,9 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import pytest
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import expect
 
+from tests.browser.embedded import Embedded, embed
 from tests.browser.site import Site
 from tests.support.waiting import wait_for
 
@@ -14,48 +15,11 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 # Of one visitor (LIKE_PRESS_BURST).
 BURST: Final = 500
-# What a proxy does that knows no WebSocket. The page's own name for it must stay a class.
-NO_WEBSOCKET: Final = """
-    WebSocket = class { static OPEN = 1; readyState = 3; send() {} close() {}
-                        constructor() { setTimeout(() => this.onclose?.({ code: 1006 })); } };
-"""
 SHIFTS: Final = """
     window.shifts = [];
     new PerformanceObserver((list) => shifts.push(...list.getEntries().map(({ value }) => value)))
         .observe({ type: "layout-shift", buffered: true });
 """
-
-
-class Embedded:
-    """A page with buttons."""
-
-    def __init__(self, page: Page) -> None:
-        self.page = page
-
-    def button(self, number: int = 0) -> Locator:
-        return self.page.locator("like-button").nth(number).get_by_role("button")
-
-    async def assert_shows(self, text: str, number: int = 0, within_s: float = 5.0) -> None:
-        count = self.page.locator("like-button").nth(number).locator("[part=count]")
-        await expect(count).to_have_text(text, timeout=within_s * 1000)
-
-    async def assert_liked(self, is_liked: bool, number: int = 0) -> None:
-        await expect(self.button(number)).to_have_attribute("aria-pressed", "true" if is_liked else "false")
-
-    async def wait_until_live(self, within_s: float = 5.0) -> None:
-        await expect(self.page.locator("like-button").first).to_have_attribute(
-            "state", "live", timeout=within_s * 1000
-        )
-
-
-async def embed(site: Site, name: str, body: str, *, script: str = "", person: Any = None) -> Embedded:
-    """Somebody who looks at a blog's page with these buttons. `script` runs before it."""
-    person = person or await site.meet()
-    page = await person.context.new_page()
-    if script:
-        await page.add_init_script(script)
-    await page.goto(site.blog.write(f"/{name}", site.nginx.address, body))
-    return Embedded(page)
 
 
 async def test_a_press_on_a_blog_shows_everywhere_and_a_second_takes_it_back(calm_site: Site, name: str) -> None:
@@ -213,80 +177,6 @@ async def test_an_origin_that_is_not_listed_is_told_so(calm_site: Site, name: st
     await page.goto(address.replace("localhost", "blog.localhost"))
     await expect(page.locator("like-button [part=problem]")).to_contain_text("does not serve this address")
     await expect(page.locator("like-button")).to_have_attribute("state", "stopped")
-
-
-@pytest.mark.parametrize("way", ["stream", "poll"])
-async def test_where_no_websocket_comes_through_everything_goes_by_plain_requests(
-    calm_site: Site, name: str, way: str
-) -> None:
-    item = f"once:{name.replace('[', '-').replace(']', '')}"
-    person = await calm_site.meet()
-    asked: list[str] = []
-    person.context.on("request", lambda request: asked.append(request.url))
-    if way == "poll":
-        # A proxy that holds a stream back until it ends.
-        await person.context.route(lambda url: "/api/stream" in url and "end=1" not in url, lambda route: None)
-    body = f'<like-button item="{item}"></like-button><like-button item="tap:{item[5:]}"></like-button>'
-    reader = await embed(calm_site, name, body, script=NO_WEBSOCKET, person=person)
-    await reader.wait_until_live(20)
-    await reader.assert_shows("0")
-    await reader.button().click()
-    await reader.assert_liked(True)
-    other = await (await calm_site.meet()).open(item)
-    await other.assert_shows(item, 1)
-    await other.press(item)
-    await reader.assert_shows("2")
-    for _ in range(5):
-        await reader.button(1).click()
-    await reader.assert_shows("5", 1)
-    await calm_site.cluster.assert_converged(f"tap:{item[5:]}", 5)
-    await reader.page.reload()
-    await reader.wait_until_live(20)
-    await reader.assert_liked(True)
-    await reader.assert_shows("2")
-    assert ("end=1" in " ".join(asked)) == (way == "poll")
-
-
-async def test_own_presses_over_a_stream_never_make_the_number_jump(calm_site: Site, name: str) -> None:
-    item = f"tap:{name}"
-    reader = await embed(calm_site, name, f'<like-button item="{item}"></like-button>', script=NO_WEBSOCKET)
-    await reader.wait_until_live(20)
-    await reader.assert_shows("0")
-    await reader.page.evaluate(
-        """() => {
-            const count = document.querySelector("like-button").shadowRoot.querySelector("[part=count]");
-            window.recorded = [Number(count.textContent)];
-            new MutationObserver(() => recorded.push(Number(count.textContent)))
-                .observe(count, { childList: true, characterData: true, subtree: true });
-        }"""
-    )
-    for _ in range(20):
-        await reader.button().click()
-    await reader.assert_shows("20")
-    await calm_site.cluster.assert_converged(item, 20)
-    recorded = await reader.page.evaluate("recorded")
-    assert recorded == sorted(recorded)
-    assert recorded[-1] == 20
-
-
-@pytest.mark.parametrize("way", ["stream", "poll"])
-async def test_who_forgets_is_forgotten_also_without_a_websocket(calm_site: Site, name: str, way: str) -> None:
-    item = f"clap:{name.partition('[')[0]}-{way}"
-    person = await calm_site.meet()
-    if way == "poll":
-        await person.context.route(lambda url: "/api/stream" in url and "end=1" not in url, lambda route: None)
-    body = f'<like-button item="{item}"></like-button>'
-    reader = await embed(calm_site, f"forget-{way}", body, script=NO_WEBSOCKET, person=person)
-    await reader.wait_until_live(30)
-    for _ in range(3):
-        await reader.button().click()
-    await reader.assert_shows("3")
-    await calm_site.cluster.assert_converged(item, 3)
-    assert await reader.page.evaluate("document.querySelector('like-button').forget()")
-    await reader.assert_shows("0", within_s=10)
-    await reader.button().click()
-    await reader.assert_shows("1")
-    await calm_site.cluster.assert_converged(item, 1)
 
 
 async def test_a_button_on_an_item_that_was_reset_is_pressed_like_any_other(calm_site: Site, name: str) -> None:

@@ -1,0 +1,45 @@
+"""A page of somebody's blog with buttons on it."""
+
+from typing import Any, Final
+
+from playwright.async_api import Locator, Page, expect
+
+from tests.browser.site import Site
+
+# What a proxy does that knows no WebSocket. The page's own name for it must stay a class.
+NO_WEBSOCKET: Final = """
+    WebSocket = class { static OPEN = 1; readyState = 3; send() {} close() {}
+                        constructor() { setTimeout(() => this.onclose?.({ code: 1006 })); } };
+"""
+
+
+class Embedded:
+    """A page with buttons."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    def button(self, number: int = 0) -> Locator:
+        return self.page.locator("like-button").nth(number).get_by_role("button")
+
+    async def assert_shows(self, text: str, number: int = 0, within_s: float = 5.0) -> None:
+        count = self.page.locator("like-button").nth(number).locator("[part=count]")
+        await expect(count).to_have_text(text, timeout=within_s * 1000)
+
+    async def assert_liked(self, is_liked: bool, number: int = 0) -> None:
+        await expect(self.button(number)).to_have_attribute("aria-pressed", "true" if is_liked else "false")
+
+    async def wait_until_live(self, within_s: float = 5.0) -> None:
+        await expect(self.page.locator("like-button").first).to_have_attribute(
+            "state", "live", timeout=within_s * 1000
+        )
+
+
+async def embed(site: Site, name: str, body: str, *, script: str = "", person: Any = None) -> Embedded:
+    """Somebody who looks at a blog's page with these buttons. `script` runs before it."""
+    person = person or await site.meet()
+    page = await person.context.new_page()
+    if script:
+        await page.add_init_script(script)
+    await page.goto(site.blog.write(f"/{name}", site.nginx.address, body))
+    return Embedded(page)
