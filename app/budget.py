@@ -39,6 +39,7 @@ class Buckets:
         self._rate = rate
         self._burst = burst
         self._clock = clock
+        self.is_limited = rate > 0 and burst > 0
         # payer -> (presses left, at), the longest untouched first.
         self._buckets: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()
 
@@ -49,10 +50,6 @@ class Buckets:
     def rate(self) -> float:
         """Presses per second; infinite without a limit."""
         return self._rate if self.is_limited else math.inf
-
-    @property
-    def is_limited(self) -> bool:
-        return self._rate > 0 and self._burst > 0
 
     def allowance(self, payer: Hashable) -> int:
         if not self.is_limited:
@@ -115,10 +112,7 @@ class Budgets:
         self.visitors = self._by_sort["visitor"]
         self._addresses, self._newcomers = self._by_sort["address"], self._by_sort["newcomers"]
         self._items = self._by_sort["item"]
-
-    @property
-    def is_limited(self) -> bool:
-        return any(buckets.is_limited for buckets in self._by_sort.values())
+        self.is_limited = any(buckets.is_limited for buckets in self._by_sort.values())
 
     # -- who pays
 

@@ -40,6 +40,8 @@ class Desk(msgspec.Struct, frozen=True, kw_only=True):
     def press_of(self, item: str, actor: bytes, network: bytes, wish: wire.PressBody | wire.PressWish) -> Press:
         """A visitor's wish, and whose budgets it is charged to."""
         budget = self.budget
+        if not budget.is_limited:
+            return Press(item, actor, wish.gen, wish.n)
         payers = budget.payers(visitor_of(actor), item, network)
         return Press(item, actor, wish.gen, wish.n, payers, budget.debut(item, network))
 

@@ -184,7 +184,7 @@ class Live:
             if session.unanswered > self._unanswered_max // 2:
                 return LOOK_S
             session.is_catching_up = False
-        if connection.backlog_bytes() > UNREAD_BYTES:
+        if connection.is_backed_up and connection.backlog_bytes() > UNREAD_BYTES:
             return self._hold_unread(connection, session)
         session.unread_since = None
         return connection.pace.pause_s(session.work, self._desk.clock())

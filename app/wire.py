@@ -245,7 +245,8 @@ def encode(message: msgspec.Struct) -> bytes:
 def frame(message: NodeMessage) -> bytes:
     """The message as one whole WebSocket frame."""
     payload = _encoder.encode(message)
-    return _header(TEXT, len(payload)) + payload
+    length = len(payload)
+    return (_SHORT_HEADERS[TEXT][length] if length < 126 else _header(TEXT, length)) + payload
 
 
 def payloads(frames: bytes) -> Iterator[tuple[int, bytes]]:

@@ -53,8 +53,7 @@ log = structlog.get_logger()
 LONELY_S: Final = 5.0
 RETRY_FULL_S: Final = 1.0
 COUNTERS: Final = (
-    "engine_presses_total", "commits_total", "rows_written_total", "rows_refused_total", "rows_removed_total",
-    "repairs_total",
+    "commits_total", "rows_written_total", "rows_refused_total", "rows_removed_total", "repairs_total",
 )  # fmt: skip
 
 
@@ -91,6 +90,7 @@ class Node:
         self._is_read_only = False
         self._erased: set[bytes] = set()
         self._ready = asyncio.Event()
+        self._presses = 0
         self._counters = dict.fromkeys(COUNTERS, 0.0)
 
     # -- start and stop
@@ -170,7 +170,7 @@ class Node:
         if self._is_read_only or self._tasks.failed.done():
             self._answers.refuse([entry])
         else:
-            self._counters["engine_presses_total"] += isinstance(wish, Press)
+            self._presses += isinstance(wish, Press)
             self._batches.add(entry)
 
     async def back_up(self, target: Path) -> None:
@@ -219,6 +219,7 @@ class Node:
     def counters(self) -> dict[str, float]:
         return {
             **self._counters,
+            "engine_presses_total": self._presses,
             "pulls_answered_total": self._peering.replies.pulls_answered,
             "links": len(self._peering.replica.open_sessions()),
             "lag_rows": self._peering.lag_rows(),
@@ -302,5 +303,4 @@ class Node:
         self._tell_status()
 
     def _tell_status(self) -> None:
-        asked = int(self._counters["engine_presses_total"])
-        self._peering.tell_status(self.state, self._watchers, self._since, asked)
+        self._peering.tell_status(self.state, self._watchers, self._since, self._presses)

@@ -198,7 +198,7 @@ class _Merging:
         seq = self.head(self.origin) + 1
         own = Row(item, actor, gen, n, self.origin, seq, ext)
         self.changes.heads[self.origin] = seq
-        self.changes.own[own.key] = own
+        self.changes.own[item, actor] = own
         return own
 
     def outcome_of(self, own: Row, sums: ItemSums) -> Outcome:
@@ -255,7 +255,7 @@ class _Merging:
 
     def put(self, row: Row, held: Row | None, sums: ItemSums) -> ItemSums:
         """Let this larger row stand where `held` stood; the item's sums then, but for the digest."""
-        self.changes.rows[row.key] = row
+        self.changes.rows[row.item, row.actor] = row
         now = self.changes.items[row.item] = counted_with(sums, held, row)
         return now
 
