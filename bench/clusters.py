@@ -11,7 +11,7 @@ from typing import Final
 
 from bench.machine import LOAD_CORE, REPOSITORY, SERVER_CORE
 from bench.servers import READY_WITHIN_S, Server, free_port, metrics_on, serving
-from bench.subjects import node_command
+from bench.subjects import NO_BUDGETS, node_command
 
 SECRET: Final = "benchmark benchmark benchmark benchmark"
 WITHIN_S: Final = 120.0
@@ -46,10 +46,10 @@ def cluster_node(
         "LIKE_DATA_DIR": str(folder / "data"),
         "LIKE_PEERS": ",".join(f"127.0.0.1:{peer}" for peer in peers),
         "LIKE_SECRET": SECRET,
-        "LIKE_PRESS_RATE": "0",
         # One answer to a press, not a second one for its copy: what is counted is presses.
         "LIKE_ACK_COPIES": "0",
         "PYTHONPATH": str(REPOSITORY),
+        **NO_BUDGETS,
         **(settings or {}),
     }
     with serving(node_command(), port, folder, env=env, core=core, within_s=within_s) as server:

@@ -1,7 +1,7 @@
 """What is measured: each row of the table in docs/performance.md, with its goal."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, Literal
 
@@ -13,7 +13,19 @@ from bench.load import Measured, run_load
 from bench.machine import distance_ns
 from bench.results import Result, Sample
 from bench.servers import Look
-from bench.subjects import FAN, FLOOR, IDLE, JOINED, JOINED_ITEMS, NEW_PRESS, OURS, OWN_TICK, PRESS, Subject
+from bench.subjects import (
+    FAN,
+    FLOOR,
+    IDLE,
+    JOINED,
+    JOINED_ITEMS,
+    NEW_PRESS,
+    OURS,
+    OWN_TICK,
+    PRESS,
+    VISITORS_BUDGETS,
+    Subject,
+)
 
 # What new actors press on.
 FULL_ROWS: Final = 3_000_000
@@ -97,9 +109,9 @@ def _bytes(subject: Subject, folder: Path, seconds: float) -> Sample:
     return Sample(many / few, seen[10_000].distance_ns, {"bytes_per_s": many})
 
 
-def _press(connections: int) -> Callable[[Subject, Path, float], Sample]:
+def _press(connections: int, settings: Mapping[str, str] | None = None) -> Callable[[Subject, Path, float], Sample]:
     def measure(subject: Subject, folder: Path, seconds: float) -> Sample:
-        with subject.start(folder, {}) as server:
+        with subject.start(folder, settings or {}) as server:
             options = (*subject.talk[PRESS], "-w", "16")
             measured = run_load(server, "press", *options, seconds=seconds, connections=connections)
         return _sample(measured, "cpu_us", "loop_us", "per_s", "p50_us", "p99_us")
@@ -168,6 +180,10 @@ ROWS: Final = (
     Row(
         "press-1000", "presses, 1,000 connections", _PER_PRESS, 10, _press(1000), PRESS, also={"loop_us": 5},
         why="of the loop's part only: what a thousand sessions need does not stay in the core's caches.",
+    ),
+    Row(
+        "press-charged", "presses, 64 connections, each charged to its visitor's budget", _PER_PRESS, 10,
+        _press(64, VISITORS_BUDGETS), PRESS, others=False, also={"loop_us": 5},
     ),
     Row(
         "new-64", "presses of new tabs on 3,000,000 rows, 64 connections", _PER_PRESS, 20, _new_press(64),

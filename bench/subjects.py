@@ -25,6 +25,10 @@ JOINED_ITEMS: Final = 16
 # Rows of the ledger that new actors press on are of so many items.
 ITEMS: Final = 1000
 
+# No peer counts what a visitor or a network presses.
+NO_BUDGETS: Final = {"LIKE_PRESS_RATE": "0", "LIKE_ADDRESS_RATE": "0", "LIKE_NEWCOMER_RATE": "0"}
+# One for every visitor, of which nobody presses more.
+VISITORS_BUDGETS: Final = {"LIKE_PRESS_RATE": "1000000", "LIKE_PRESS_BURST": "1000000"}
 # As close to a tick for each count as the setting goes.
 OWN_TICK: Final = {"LIKE_PUSH_INTERVAL_MS": "1"}
 
@@ -53,8 +57,8 @@ def _node(folder: Path, settings: Mapping[str, str]) -> Iterator[Server]:
         "LIKE_PORT": str(port),
         "LIKE_CLUSTER_PORT": str(free_port()),
         "LIKE_DATA_DIR": str(folder / "data"),
-        "LIKE_PRESS_RATE": "0",
         "PYTHONPATH": str(REPOSITORY),
+        **NO_BUDGETS,
         **settings,
     }
     with serving(node_command(), port, folder, env=env) as server:
