@@ -14,7 +14,7 @@ from app.desk import Desk, tally_in
 from app.problems import RefusedError
 from app.session import ITEMS_MAX
 from app.visitors import actor_of, new_visitor
-from cluster.surface import ItemState
+from cluster.surface import FROZEN, ItemState
 
 
 async def item(request: web.Request) -> web.Response:
@@ -31,7 +31,9 @@ async def item(request: web.Request) -> web.Response:
 
 
 def _said_of(name: str, state: ItemState, desk: Desk) -> dict[str, Any]:
-    return {"item": name, "gen": state.gen, "count": state.count, "viewers": desk.engine.viewers.total(name)}
+    engine = desk.engine
+    viewers, is_frozen = engine.viewers.total(name), name in engine.flags(FROZEN)
+    return {"item": name, "gen": state.gen, "count": state.count, "viewers": viewers, "frozen": is_frozen}
 
 
 async def items(request: web.Request) -> web.Response:

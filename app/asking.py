@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from app.problems import RefusedError
-from cluster.surface import Answer, Engine, Listed, Place, Press, Snapshot
+from cluster.surface import Answer, Engine, Flag, Listed, Place, Press, Snapshot
 
 COPIES_WAIT_S: Final = 1.0
 COMMIT_WAIT_S: Final = 2.0
@@ -54,6 +54,10 @@ async def reset(engine: Engine, item: str) -> Answer:
 
 async def erase(engine: Engine, visitor: bytes) -> Answer:
     return await _answered(engine, lambda reply, owner: engine.erase(visitor, reply, owner))
+
+
+async def flag(engine: Engine, wish: Flag) -> Answer:
+    return await _answered(engine, lambda reply, owner: engine.flag(wish, reply, owner))
 
 
 async def _answered(engine: Engine, ask: _Ask) -> Answer:

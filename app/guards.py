@@ -2,8 +2,8 @@
 
 1. A page of another site may not press with this site's cookie: Sec-Fetch-Site decides, and where a browser
    does not send it, Origin against Host.
-   The API knows no cookie: there the origins that the operator listed may, too.
-2. `/live` takes programs (no Origin), this site, and the origins that the operator listed; never `null`. Those may
+   The API knows no cookie: there origins that an operator listed may, too (`app.origins`).
+2. `/live` takes programs (no Origin), this site, and the origins that an operator listed; never `null`. Those may
    read the API's answers too (CORS), and no others.
 3. X-Forwarded-Proto and X-Real-IP are believed only from a trusted proxy.
 4. Pages load nothing from elsewhere and run no inline script or style.
@@ -41,7 +41,8 @@ _SECURITY_HEADERS: Final = {
 
 def policy_in_frames(request: web.Request) -> str:
     """The policy of a page that may stand in a frame: on this site's pages, and on those of listed origins."""
-    return _LOADS + " ".join(["'self'", *sorted(request.app[keys.SETTINGS].allowed_origins)])
+    origins = request.app[keys.ORIGINS]
+    return _LOADS + " ".join(["'self'", *sorted(origins.listed | origins.allowed)])
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
@@ -78,8 +79,8 @@ def _is_for_others(path: str) -> bool:
 
 
 def is_listed(request: web.Request) -> bool:
-    """Whether it comes from a page of an origin that the operator listed."""
-    return request.headers.get("Origin", "").lower() in request.app[keys.SETTINGS].allowed_origins
+    """Whether it comes from a page of an origin that an operator listed."""
+    return request.headers.get("Origin", "").lower() in request.app[keys.ORIGINS]
 
 
 @web.middleware
@@ -108,11 +109,9 @@ def bearer_token(request: web.Request) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
-def may_go_live(request: web.Request, allowed_origins: frozenset[str]) -> bool:
+def may_go_live(request: web.Request) -> bool:
     origin = request.headers.get("Origin")
-    if origin is None:
-        return True
-    return origin.lower() in allowed_origins or _is_own(origin, request)
+    return origin is None or is_listed(request) or _is_own(origin, request)
 
 
 def is_https(request: web.Request, trusted_proxies: tuple[Network, ...]) -> bool:

@@ -8,7 +8,7 @@ Commits only mark items as changed; a push sends the newest numbers, at most onc
    to those for whom nothing waits to be written, and behind what was said to them in this turn of the loop.
 3. Only the newest count is ever sent: there is no queue of older ones. A watcher for whom something waits is slow:
    it is skipped, what it missed is remembered by name, and it gets the newest numbers once all of it has left. One
-   that takes nothing for `SLOW_S` is closed with 4002. The same holds of how many watch.
+   that takes nothing for `SLOW_S` is closed with 4002. The same holds of how many watch, and of what is frozen.
 4. Once and clap tallies go to every watching tab of their visitor. When an item's gen rises, all its watchers
    are told that their tally is 0 in the new one. Taps are news only to whom presses them elsewhere (`follow_taps`).
 5. Tabs of a visitor that was erased are told before anything else of that commit.
@@ -28,14 +28,14 @@ from app.outlet import Write
 from app.visitors import visitor_of
 from app.writes import Writes
 from cluster.core.items import belongs_to_visitor, erasure_key
-from cluster.surface import Changed, ItemState, Tallied, Tally, Viewing
+from cluster.surface import FROZEN, Changed, ItemState, Tallied, Tally, Viewing
 
 SLOW_S: Final = 5.0
 
 
 class Hub:
     """`clock` is monotonic, in seconds; `on_watchers` is told how many watch after every change of it, `viewers`
-    how many of them each item.
+    how many of them each item, and `frozen` says which items are.
 
     `flush` lets all that was said to watchers in this turn of the loop leave.
     """
@@ -46,12 +46,14 @@ class Hub:
         clock: Callable[[], float],
         on_watchers: Callable[[int], None],
         viewers: Viewing,
+        frozen: Callable[[], Collection[str]],
         flush: Callable[[], None],
     ) -> None:
         self._metrics = metrics
         self._clock = clock
         self._on_watchers = on_watchers
         self._viewers = viewers
+        self._frozen = frozen
         self._writes = Writes(flush)
         self._audiences = Audiences()
         self._visitors: dict[bytes, set[Watcher]] = {}
@@ -121,7 +123,9 @@ class Hub:
                 self._note_state(item, watched, state)
         if self._tappers or any(map(belongs_to_visitor, changed.items)):
             self._note_tallies(changed)
-        if self._news.counts or self._owed:
+        if changed.flags:
+            self._news.viewers.update(name for item, name in changed.flags if item == FROZEN)
+        if self._news or self._owed:
             self._wake.set()
 
     def on_viewers(self, totals: Mapping[str, int]) -> None:
@@ -162,8 +166,10 @@ class Hub:
         return counts + (self.viewers_frame(news.viewers) if news.viewers else b"")
 
     def viewers_frame(self, items: Iterable[str]) -> bytes:
-        """How many watch these, here and on other nodes."""
-        return wire.frame(wire.Viewers({item: self._viewers.total(item) for item in items}))
+        """How many watch these, here and on other nodes, and which of them are frozen."""
+        frozen = self._frozen()
+        viewers = {item: self._viewers.total(item) for item in items}
+        return wire.frame(wire.Viewers(viewers, [item for item in viewers if item in frozen]))
 
     def _tell_owed(self, who_gets: Mapping[Audience, News]) -> set[Write]:
         """Own tallies go first, and leave with the counts behind them. Whom these were told."""

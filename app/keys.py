@@ -8,12 +8,14 @@ from aiohttp import web
 if TYPE_CHECKING:
     from app.desk import Desk
     from app.live import Live
+    from app.origins import Origins
     from app.settings import Settings
     from app.top import Top
     from app.visitors import Tokens
 
 SETTINGS: "Final[web.AppKey[Settings]]" = web.AppKey("settings")
 DESK: "Final[web.AppKey[Desk]]" = web.AppKey("desk")
+ORIGINS: "Final[web.AppKey[Origins]]" = web.AppKey("origins")
 LIVE: "Final[web.AppKey[Live]]" = web.AppKey("live")
 TOP: "Final[web.AppKey[Top]]" = web.AppKey("top")
 FORM_TOKENS: "Final[web.AppKey[Tokens]]" = web.AppKey("form_tokens")

@@ -51,10 +51,9 @@ LEAVING_GRACE_S: Final = 0.5
 class Live:
     """All browser connections of this node."""
 
-    def __init__(self, desk: Desk, allowed_origins: frozenset[str], outboxes: Outboxes) -> None:
+    def __init__(self, desk: Desk, outboxes: Outboxes) -> None:
         self._desk = desk
         self._outboxes = outboxes
-        self._allowed_origins = allowed_origins
         self._work_per_s = work_per_s(desk.budget.visitors.rate)
         self._unanswered_max = UNANSWERED_MAX if desk.budget.visitors.is_limited else UNANSWERED_UNLIMITED_MAX
         self._without_files_until = float("-inf")
@@ -163,7 +162,7 @@ class Live:
                 await asyncio.wait_for(self._has_left.wait(), within_s)
 
     def _refusal(self, request: web.Request) -> int | None:
-        if not guards.may_go_live(request, self._allowed_origins):
+        if not guards.may_go_live(request):
             self._desk.metrics.refused.labels("forbidden_origin").inc()
             return wire.CLOSE_FORBIDDEN_ORIGIN
         if self.is_leaving:

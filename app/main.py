@@ -21,6 +21,7 @@ from app.desk import Desk
 from app.hub import Hub
 from app.ledger_watch import LedgerWatch, refuse_while_stalled
 from app.metrics import Metrics
+from app.origins import Origins
 from app.outboxes import Outboxes
 from app.probes import Probes
 from app.problems import answer_problems
@@ -28,7 +29,7 @@ from app.routes import ADMIN_ROUTES, PAGE_ROUTES, ROUTES
 from app.settings import Settings
 from app.top import Top
 from app.visitors import Tokens
-from cluster.surface import Engine
+from cluster.surface import FROZEN, Engine
 
 # Forms and press bodies are far smaller.
 BODY_BYTES_MAX: Final = 8 * 1024
@@ -52,7 +53,8 @@ def build_tools(settings: Settings) -> Tools:
 def build_app(settings: Settings, engine: Engine, tools: Tools) -> web.Application:
     clock = asyncio.get_running_loop().time
     outboxes = Outboxes(asyncio.get_running_loop())
-    hub = Hub(tools.metrics, clock, engine.set_watchers, engine.viewers, outboxes.flush)
+    frozen = partial(engine.flags, FROZEN)
+    hub = Hub(tools.metrics, clock, engine.set_watchers, engine.viewers, frozen, outboxes.flush)
     engine.subscribe(hub.on_changed)
     desk = Desk(
         node=settings.cluster.name,
@@ -70,7 +72,8 @@ def build_app(settings: Settings, engine: Engine, tools: Tools) -> web.Applicati
     )
     app[keys.SETTINGS] = settings
     app[keys.DESK] = desk
-    browsers = app[keys.LIVE] = live.Live(desk, settings.allowed_origins, outboxes)
+    app[keys.ORIGINS] = Origins(settings.allowed_origins, engine)
+    browsers = app[keys.LIVE] = live.Live(desk, outboxes)
     tools.probes.attach(engine, {"stalled": lambda: desk.ledger.is_stalled, "full": lambda: browsers.is_full})
     app[keys.FORM_TOKENS] = Tokens(settings.form_keys)
     top = app[keys.TOP] = Top(clock)

@@ -23,7 +23,7 @@ from app.problems import RefusedError
 from app.texts import texts_of
 from app.visitors import TokenError, actor_of, new_tab, new_visitor
 from cluster.core.items import belongs_to_visitor, kind_of, tally_max
-from cluster.surface import Snapshot
+from cluster.surface import FROZEN, Snapshot
 
 HOME_ITEM: Final = "tap:home"
 EXAMPLES: Final = ("once:article", "clap:talk")
@@ -133,8 +133,10 @@ async def _render(
     snapshot = await asking.read(desk.engine, items, tallies)
     form = {"token": request.app[keys.FORM_TOKENS].sign(new_visitor()), "tab": new_tab()}
     texts, notice = texts_of(request), request.query.get("notice", "")
-    views = [_view(snapshot, each, visitor, form, page) for each in items]
+    frozen = desk.engine.flags(FROZEN)
+    views = [_view(snapshot, each, visitor, form, page) | {"frozen": each in frozen} for each in items]
     context = views[0] | {
+        "view": views[0],
         "examples": views[1:],
         "node": desk.node,
         "notice": notice if notice in texts.entries["notices"] else None,

@@ -38,6 +38,7 @@ REFUSALS: Final = {
     "read_only": Refusal("This node cannot save presses now: it will try again.", 503, retry_after_s=2.0),
     "reset": Refusal("The item was reset: this press is of an older generation.", 409),
     "behind": Refusal("This node does not know of the item's reset yet: send again.", 503, retry_after_s=1.0),
+    "frozen": Refusal("The item is closed: its count stays as it is.", 409),
     "unanswered": Refusal("Not answered in time: a press with n may be sent again.", 503, retry_after_s=1.0),
     "forbidden": Refusal("Forms of other sites may not press here.", 403),
     "forbidden_origin": Refusal("This node does not serve pages of that origin: LIKE_ALLOWED_ORIGINS.", 403),

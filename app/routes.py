@@ -5,7 +5,7 @@ from typing import Final
 
 from aiohttp import web
 
-from app import admin, api, backup, badge, cluster_page, export, foreign, imports, live, pages, privacy
+from app import admin, api, backup, badge, cluster_page, export, flags, foreign, imports, live, pages, privacy
 
 STATIC: Final = Path(__file__).parent / "static"
 
@@ -42,6 +42,11 @@ PAGE_ROUTES: Final = (
 # Only where an admin token is set.
 ADMIN_ROUTES: Final = (
     web.post("/api/admin/items/{item:[^/]+}/reset", admin.reset),
+    web.post("/api/admin/items/{item:[^/]+}/freeze", flags.freeze),
+    web.post("/api/admin/items/{item:[^/]+}/unfreeze", flags.unfreeze),
+    web.get("/api/admin/frozen", flags.frozen, allow_head=False),
+    web.get("/api/admin/origins", flags.origins, allow_head=False),
+    web.post("/api/admin/origins", flags.allow),
     web.post("/api/admin/import", imports.bring_in),
     web.get("/api/admin/items", export.items, allow_head=False),
     web.get("/api/admin/export", export.export, allow_head=False),

@@ -8,8 +8,8 @@
 Used on the loop's thread by sessions, the hub and the HTTP API.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Final
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 
@@ -29,6 +29,8 @@ CLOSE_FORBIDDEN_ORIGIN: Final = 4502
 Id = Annotated[int, msgspec.Meta(ge=-GEN_MAX, le=GEN_MAX)]
 Gen = Annotated[int, msgspec.Meta(ge=0, le=GEN_MAX)]
 Tab = Annotated[str, msgspec.Meta(max_length=TAB_LENGTH_MAX)]
+
+_T = TypeVar("_T")
 
 TEXT: Final = 0x81
 _PONG: Final = 0x8A
@@ -109,10 +111,18 @@ class Counts(msgspec.Struct, frozen=True, tag="counts"):
     counts: dict[str, int]
 
 
-class Viewers(msgspec.Struct, frozen=True, tag="viewers"):
-    """How many browsers watch, in the whole cluster."""
+class OriginBody(msgspec.Struct, frozen=True):
+    """Whether pages of this origin may connect and press."""
+
+    origin: Annotated[str, msgspec.Meta(min_length=1, max_length=250)]
+    allowed: bool
+
+
+class Viewers(msgspec.Struct, frozen=True, tag="viewers", omit_defaults=True):
+    """How many browsers watch, in the whole cluster. `frozen` are those of these items that nobody may press."""
 
     viewers: dict[str, int]
+    frozen: list[str] = []
 
 
 class MyTally(msgspec.Struct, frozen=True):
@@ -144,6 +154,15 @@ class Reset(msgspec.Struct, frozen=True, tag="reset", kw_only=True):
     item: str
     gen: int
     count: int
+    copies: int
+    wanted: int
+
+
+class Flagged(msgspec.Struct, frozen=True, tag="flagged", kw_only=True):
+    """Over HTTP only: an item is frozen, or an origin allowed, or not any more."""
+
+    name: str
+    is_set: bool
     copies: int
     wanted: int
 
@@ -190,9 +209,6 @@ ClientMessage = Hello | Watch | Unwatch | PressWish | Ping
 NodeMessage = NodeHello | Counts | Viewers | Mine | Pressed | Error | Leaving | Pong
 
 _client_messages: Final[msgspec.json.Decoder[ClientMessage]] = msgspec.json.Decoder(ClientMessage)
-_press_bodies: Final = msgspec.json.Decoder(PressBody)
-_import_bodies: Final = msgspec.json.Decoder(ImportBody)
-_reset_bodies: Final = msgspec.json.Decoder(ResetBody)
 _numbered: Final = msgspec.json.Decoder(_Numbered)
 _encoder: Final = msgspec.json.Encoder()
 
@@ -208,27 +224,26 @@ def decode(text: bytes | str) -> ClientMessage:
         raise MessageError(f"not a message of this protocol: {wrong}", _id_of(text)) from wrong
 
 
-def decode_press_body(body: bytes) -> PressBody:
-    """An empty body is a press without a target."""
-    try:
-        return _press_bodies.decode(body) if body else PressBody()
-    except _UNREADABLE as wrong:
-        raise MessageError(f"not a press: {wrong}") from wrong
+def _reader_of(body_type: type[_T], what: str, empty: _T | None = None) -> Callable[[bytes], _T]:
+    """Reads the body of a request, or raises `MessageError`; `empty` is what an empty one says, if it may be."""
+    decoder = msgspec.json.Decoder(body_type)
+
+    def read(body: bytes) -> _T:
+        if not body and empty is not None:
+            return empty
+        try:
+            return decoder.decode(body)
+        except _UNREADABLE as wrong:
+            raise MessageError(f"not {what}: {wrong}") from wrong
+
+    return read
 
 
-def decode_reset_body(body: bytes) -> ResetBody:
-    """An empty body is a reset of whatever generation there is."""
-    try:
-        return _reset_bodies.decode(body) if body else ResetBody()
-    except _UNREADABLE as wrong:
-        raise MessageError(f"not a reset: {wrong}") from wrong
-
-
-def decode_import_body(body: bytes) -> ImportBody:
-    try:
-        return _import_bodies.decode(body)
-    except _UNREADABLE as wrong:
-        raise MessageError(f"not an import: {wrong}") from wrong
+decode_press_body: Final = _reader_of(PressBody, "a press", PressBody())
+# Empty: whatever generation there is.
+decode_reset_body: Final = _reader_of(ResetBody, "a reset", ResetBody())
+decode_import_body: Final = _reader_of(ImportBody, "an import")
+decode_origin_body: Final = _reader_of(OriginBody, "an origin")
 
 
 def _id_of(text: bytes | str) -> int | None:

@@ -21,6 +21,8 @@ from typing import Final
 import apsw
 
 from cluster.checksums import UNSUITABLE
+from cluster.core import flags
+from cluster.core.flags import FLAGS, set_among
 from cluster.core.merge import merge
 from cluster.core.offers import Changes, Held, Offer, keys_of
 from cluster.core.press import ItemState, Payer, Tally
@@ -52,8 +54,9 @@ def open_ledger(data_dir: Path) -> "Ledger":
 
 
 class Ledger:
-    """An open ledger. `id` is random, made with the file; `heads`, `seqs`, `stamps`, `buckets` and `erased` (the
-    erasure keys) are as of the last commit. `quarantined` counts rows that were put aside."""
+    """An open ledger. `id` is random, made with the file; `heads`, `seqs`, `stamps`, `buckets`, `erased` (the
+    erasure keys) and `flags` (the names that are set) are as of the last commit. `quarantined` counts rows that
+    were put aside."""
 
     def __init__(self, file: LedgerFile) -> None:
         """Raises StartError if the file cannot be worked with."""
@@ -94,11 +97,15 @@ class Ledger:
         self.id = table.id
         self.heads, self.seqs, self.stamps = table.heads, table.seqs, table.stamps
         self.buckets = table.buckets()
-        erasures = table.item("")
-        self.erased = {row.actor for row in table.rows_of(erasures[0], "", b"", -1)} if erasures else set()
+        self.erased = {row.actor for row in self._all_rows("")}
+        self.flags = {item: set_among(self._all_rows(item)) for item in FLAGS}
         self.quarantined: int = self._db.execute("SELECT count(*) FROM quarantine").get
         self.round.begin_again()
         return list(self.buckets)
+
+    def _all_rows(self, item: str) -> list[Row]:
+        found = self._table.item(item)
+        return self._table.rows_of(found[0], item, b"", -1) if found else []
 
     def close(self) -> None:
         self._file.close()
@@ -115,7 +122,7 @@ class Ledger:
         """Merge these offers in one transaction; what it changed, after COMMIT. Raises LedgerError."""
         with self._translated(), self._transaction():
             ids, rows, sums = self._lookup.held(keys_of(offers))
-            held = Held(rows, sums, self.erased, self.stamps.get(origin, b""))
+            held = Held(rows, sums, self.erased, self.stamps.get(origin, b""), self.flags)
             changes = merge(held, offers, self.heads, origin=origin, allowances=allowances, live=live)
             self._table.write(changes, ids)
             if changes.has_stale:
@@ -139,6 +146,7 @@ class Ledger:
         self._table.note(changes)
         self._lookup.note(changes)
         self.erased |= changes.erased
+        flags.note(self.flags, changes.flags)
         for bucket, by in changes.buckets.items():
             self.buckets[bucket] = shifted(self.buckets[bucket], by)
 
@@ -194,7 +202,7 @@ class Ledger:
         with self._translated():
             while bucket < BUCKETS and len(found) < limit:
                 page = self._table.items_of(bucket, after, limit - len(found))
-                found += ((item, _state(sums)) for item, sums in page)
+                found += ((item, _state(sums)) for item, sums in page if item not in FLAGS)
                 bucket, after = (bucket, page[-1][0]) if page else (bucket + 1, "")
         return Listed(found, (bucket, after) if bucket < BUCKETS else None)
 

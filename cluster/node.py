@@ -12,7 +12,7 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -22,12 +22,13 @@ from aiohttp import web
 from cluster.answers import Answers
 from cluster.backup import back_up
 from cluster.batches import Batches, Entry
+from cluster.core import flags
 from cluster.core.copies import Copies, Owed
 from cluster.core.holdings import Holdings
 from cluster.core.items import erasure_key
 from cluster.core.link import Identity
 from cluster.core.offers import Changes
-from cluster.core.press import Erasure, ItemState, Press, Reset, Wish
+from cluster.core.press import Erasure, Flag, ItemState, Press, Reset, Wish
 from cluster.core.replica import Replica
 from cluster.core.rows import ORIGIN_LENGTH
 from cluster.core.viewers import Viewers
@@ -89,6 +90,7 @@ class Node:
         self._is_leaving = False
         self._is_read_only = False
         self._erased: set[bytes] = set()
+        self._flags: dict[str, set[str]] = {}
         self._ready = asyncio.Event()
         self._presses = 0
         self._counters = dict.fromkeys(COUNTERS, 0.0)
@@ -103,6 +105,7 @@ class Node:
             raise
         self._answers = Answers(Copies(self._ledger.id), self._wanted_copies)
         self._erased = set(self._ledger.erased)
+        self._flags = {item: set(names) for item, names in self._ledger.flags.items()}
         self._begin_origin(list(self._ledger.buckets))
         try:
             await self._peering.listen()
@@ -161,6 +164,12 @@ class Node:
 
     def erase(self, visitor: bytes, reply: Callable[[Answer], None], owner: Hashable) -> None:
         self._wish(Erasure(visitor), reply, owner)
+
+    def flag(self, wish: Flag, reply: Callable[[Answer], None], owner: Hashable) -> None:
+        self._wish(wish, reply, owner)
+
+    def flags(self, item: str) -> Collection[str]:
+        return self._flags[item]
 
     def is_erased(self, visitor: bytes) -> bool:
         return bool(self._erased) and erasure_key(visitor) in self._erased
@@ -249,6 +258,7 @@ class Node:
 
     def _take(self, changes: Changes) -> None:
         self._erased |= changes.erased
+        flags.note(self._flags, changes.flags)
         self._peering.replica.committed(changes, self._loop.time())
         if self._peering.replica.holdings.has_adopted:
             self._ready.set()
@@ -257,7 +267,7 @@ class Node:
 
     def _tell(self, changes: Changes) -> None:
         items = {item: ItemState(sums.gen, sums.count) for item, sums in changes.items.items()}
-        changed = Changed(items, changes.rows, frozenset(changes.erased))
+        changed = Changed(items, changes.rows, frozenset(changes.erased), changes.flags)
         for subscriber in self._subscribers:
             subscriber(changed)
 

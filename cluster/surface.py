@@ -12,21 +12,25 @@ it is `cluster.node.Node`; another may stand there later, and unit tests of `app
 """
 
 import asyncio
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
 import msgspec
 
-from cluster.core.press import ItemState, Payer, Press, Tally
+from cluster.core.flags import ALLOWED, FROZEN
+from cluster.core.press import Flag, ItemState, Payer, Press, Tally
 
 __all__ = [
+    "ALLOWED",
+    "FROZEN",
     "Answer",
     "BackupError",
     "Budget",
     "Changed",
     "ClusterSettings",
     "Engine",
+    "Flag",
     "ItemState",
     "Listed",
     "NodeStatus",
@@ -43,7 +47,7 @@ __all__ = [
 # Where a list of items goes on: a bucket, and the item behind which, if not at its beginning.
 Place = tuple[int, str]
 
-Refusal = Literal["rate_limited", "reset", "behind", "read_only", "erased"]
+Refusal = Literal["rate_limited", "reset", "behind", "read_only", "erased", "frozen"]
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
@@ -54,7 +58,9 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     copies >= wanted; before that, another follows as soon as the copies exist.
     With `refusal` nothing was taken, `gen` and `n` are the item's and the actor's, and no other answer follows;
     `read_only` knows neither, and says 0. `erased`: the visitor is, so its presses are taken by nobody.
-    After a reset, gen is the new one, and n and count are 0. After an erasure, item is "" and n is 1.
+    `frozen`: the item is, and this press would have changed its count.
+    After a reset, gen is the new one, and n and count are 0. After an erasure, item is "" and n is 1. After a flag,
+    item is that of flags, and n is odd where it is set.
     """
 
     item: str
@@ -92,12 +98,14 @@ class Listed(msgspec.Struct, frozen=True):
 class Changed(msgspec.Struct, frozen=True):
     """What one commit changed: items with their new state, and the tallies behind it, by (item, actor).
 
-    `erased`: the `erasure_key` of each visitor that this commit erased.
+    `erased`: the `erasure_key` of each visitor that this commit erased. `flags`: those that it has changed, by
+    their item and name, and whether they are set now.
     """
 
     items: dict[str, ItemState]
     tallies: Mapping[tuple[str, bytes], Tallied]
     erased: frozenset[bytes] = frozenset()
+    flags: Mapping[tuple[str, str], bool] = {}
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -192,6 +200,12 @@ class Engine(Protocol):
         Answered like a press. Counts fall as a walk over the ledger comes by, some 100,000 rows
         a second, and `Changed` tells of that.
         """
+
+    def flag(self, wish: Flag, reply: Callable[[Answer], None], owner: Hashable) -> None:
+        """Queue that a flag is set, or taken back. Answered like a press; what is so already stays."""
+
+    def flags(self, item: str) -> Collection[str]:
+        """The names of the flags of this item that are set, as this node knows."""
 
     def is_erased(self, visitor: bytes) -> bool:
         """Whether this node knows that the visitor was erased."""

@@ -14,12 +14,12 @@
  * Built into `app/static/like-button.js` by `make button`.
  */
 
-import { kindOf, tallyMax } from "../static/items.js";
+import { kindOf } from "../static/items.js";
 import { paced } from "../static/pacing.js";
 import { Site } from "../static/site.js";
 import { Store } from "../static/store.js";
 import { button } from "../static/texts/en.json";
-import { formatted, nameOf, ownOf, reasonOf, speak, unitOf } from "../static/words.js";
+import { formatted, frozenText, nameOf, ownOf, reasonOf, speak, unitOf } from "../static/words.js";
 import { itemOf } from "./item.js";
 import { Look } from "./look.js";
 
@@ -135,19 +135,19 @@ class LikeButton extends HTMLElement {
     if (!this.#board) return;
     const { connection, presser, tallies } = this.#board.site;
     const item = this.#item;
-    const isOnce = kindOf(item) === "once";
     const mine = presser.current(item).own;
-    const isKnown = tallies.counters.get(item)?.isKnown ?? false;
-    const count = isKnown ? Math.max(0, tallies.shown(item, performance.now())) : null;
+    // Met when it came.
+    const counter = /** @type {import("../static/counter.js").Counter} */ (tallies.counters.get(item));
+    const count = counter.isKnown ? Math.max(0, tallies.shown(item, performance.now())) : null;
     const { name, code } = connection.state;
     const words = count === null ? "" : `${formatted(count)} ${unitOf(item, count)}`;
     this.look.show({
       name: this.getAttribute("label") || nameOf(item),
       count,
       words,
-      isLiked: isOnce ? mine % 2 === 1 : null,
-      isFull: !isOnce && mine >= tallyMax(item),
-      problem: name === "stopped" ? reasonOf(code) : "",
+      isLiked: kindOf(item) === "once" ? mine % 2 === 1 : null,
+      isShut: presser.isShut(item),
+      problem: name === "stopped" ? reasonOf(code) : counter.isFrozen ? frozenText() : "",
     });
     this.setAttribute("state", name);
     this.#tell(`${count} ${mine}`, `${ownOf(item, mine)} ${words}`, { item, count, mine });

@@ -59,14 +59,14 @@ export class Look {
 
   /**
    * @param {{name: string, count: number | null, words: string, isLiked: boolean | null,
-   *   isFull: boolean, problem: string}} facts
+   *   isShut: boolean, problem: string}} facts
    */
-  show({ name, count, words, isLiked, isFull, problem }) {
+  show({ name, count, words, isLiked, isShut, problem }) {
     write(this.#label, name);
     write(this.#count, count === null ? "" : shortened(count));
     write(this.#words, words);
     write(this.#problem, problem);
-    fill(this.#button, isLiked === null ? { "aria-disabled": isFull } : { "aria-pressed": isLiked });
+    fill(this.#button, { "aria-disabled": isShut, ...(isLiked !== null && { "aria-pressed": isLiked }) });
   }
 
   /** The person's own press, at once. @param {boolean} isTaken false where a like was taken back */

@@ -16,6 +16,7 @@ const BEHINDS_MAX = 15;
 /** @type {Record<string, (presser: Presser, message: Message) => void>} */
 const HEAR = {
   hello: hearHello, counts: hearCounts, mine: hearMine, pressed: hearPressed, error: hearError, moved: hearMoved,
+  viewers: hearViewers,
 };
 
 /** What stands in for a socket goes on at another node. @param {Presser} presser */
@@ -50,6 +51,11 @@ function hearBadToken(presser, { erased }) {
   if (!(erased ? visitor.erase() : visitor.refuse())) return;
   presser.forget();
   if (visitor.isAsking) presser.adopt(); // As somebody else, whose the stored presses are.
+}
+
+/** @param {Presser} presser @param {Message} message */
+function hearViewers({ tallies: { counters } }, { viewers, frozen }) {
+  for (const [item, counter] of counters) if (item in viewers) counter.isFrozen = frozen?.includes(item);
 }
 
 /** @param {Presser} presser @param {Message} message */

@@ -9,6 +9,8 @@
 export const HOLD_MS = 5000;
 
 export class Counter {
+  /** Nobody may press it any more. @type {boolean | undefined} */
+  isFrozen;
   #voidUpTo = 0;
   /** Own presses in the last count that were forgotten since: another node may have taken them back already. */
   #disowned = 0;

@@ -30,7 +30,7 @@ const COPIES_MAX_MS = 30000;
 /** Longer addresses are refused on the way: of more items than fit, the last are not told of. */
 const QUERY_MAX = 6000;
 /** What a press may be answered on a WebSocket too. */
-const REFUSALS = ["bad_message", "bad_item", "bad_tally", "bad_token", "rate_limited", "read_only", "reset", "behind"];
+const REFUSALS = ["bad_message", "bad_item", "bad_tally", "bad_token", "rate_limited", "read_only", "reset", "behind", "frozen"];
 
 const pause = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(resolve, ms));
 

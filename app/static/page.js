@@ -5,9 +5,10 @@ import { Announcer } from "./announcer.js";
 import { kindOf } from "./items.js";
 import { paced } from "./pacing.js";
 import { PageStore } from "./page_store.js";
+import { isSaved } from "./saving.js";
 import { Site } from "./site.js";
 import { PressForm, StatusLine } from "./view.js";
-import { formatted, ownOf, speak, statusOf, unitOf } from "./words.js";
+import { formatted, frozenText, ownOf, speak, statusOf, unitOf } from "./words.js";
 
 export const { texts, language, locale } = JSON.parse(document.getElementById("texts")?.textContent ?? "");
 speak(texts, language, locale);
@@ -66,16 +67,28 @@ export const afterShow = (run) => void after.push(run);
 function show() {
   const now = performance.now();
   const { connection, presser, store, tallies } = site;
-  for (const form of forms) form.show(tallies.shown(form.item, now), presser.current(form.item).own);
+  for (const form of forms) {
+    const { own } = presser.current(form.item);
+    const words = tallies.isFrozen(form.item) ? frozenText() : ownOf(form.item, own);
+    form.show(tallies.shown(form.item, now), words, presser.isShut(form.item), own % 2 === 1);
+  }
   const isLive = connection.state.name === "live" || connection.state.name === "leaving";
-  const { waiting, isSaved } = tallies;
   statusLine.showConnection(connection.state);
   statusLine.showViewers(isLive ? viewers : 0);
-  statusLine.showSaving({ waiting, isSaved, isLive, isReadOnly: presser.isReadOnly, isDurable: store.isDurable });
+  statusLine.showSaving({
+    waiting: tallies.waiting,
+    isSaved: isSaved(tallies),
+    isLive,
+    isReadOnly: presser.isReadOnly,
+    isDurable: store.isDurable,
+  });
   announce();
   for (const run of after) run();
 }
 
-for (const form of forms) site.tallies.watch(form.rendered);
+for (const form of forms) {
+  site.tallies.watch(form.rendered);
+  Object.assign(site.tallies.counters.get(form.item), { isFrozen: form.isFrozen });
+}
 site.watch(forms.map((form) => form.item));
 site.start();

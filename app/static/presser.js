@@ -47,6 +47,11 @@ export class Presser {
     return this.tallies.get(item, belongsToVisitor(item) ? "" : this.visitor.tab);
   }
 
+  /** Whether a press would change nothing. @param {string} item */
+  isShut(item) {
+    return this.tallies.isFrozen(item) || this.current(item).own >= tallyMax(item);
+  }
+
   /**
    * The person pressed.
    * @param {string} item
@@ -54,7 +59,7 @@ export class Presser {
    */
   press(item, liked) {
     const tally = this.current(item);
-    if (tally.own >= tallyMax(item)) return;
+    if (this.isShut(item)) return;
     tally.wish = { presses: tally.wish.presses + 1, liked };
     this.change(tally, (kept) => tally.takeWish(kept));
     if (!belongsToVisitor(item)) this.visitor.outgrow(tally.kept.n);

@@ -44,8 +44,8 @@ export class Store {
     // So begin all its entries; the lock and the channel have the bare name.
     this.name = `like@${server}`;
     try {
-      localStorage.setItem("like-trial", "");
-      localStorage.removeItem("like-trial");
+      localStorage.setItem("like", "");
+      localStorage.removeItem("like");
       this.#shelf = localStorage;
       this.isDurable = true;
     } catch {

@@ -29,6 +29,11 @@ export class Tallies {
     tally.learned = n;
   }
 
+  /** @param {string} item */
+  isFrozen(item) {
+    return this.counters.get(item)?.isFrozen;
+  }
+
   /** @param {string} item @param {string} tab */
   has(item, tab) {
     return this.#byKey.has(`${item} ${tab}`);
@@ -101,11 +106,5 @@ export class Tallies {
   /** How many presses made in this browser are not saved yet. */
   get waiting() {
     return sum(this.all.map((tally) => tally.waiting));
-  }
-
-  /** Whether anything was pressed in this browser, and all of it is saved. */
-  get isSaved() {
-    const ours = this.all.filter((tally) => tally.isOurs);
-    return ours.length > 0 && ours.every((tally) => tally.isSaved);
   }
 }

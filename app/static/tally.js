@@ -176,17 +176,9 @@ export class Tally {
     return counted(this.item, this.own) - counted(this.item, this.committed);
   }
 
-  get isOurs() {
-    return this.wish.presses > 0 || this.kept.n > this.learned;
-  }
-
   /** How many presses made in this browser are not saved. */
   get waiting() {
     const open = this.wish.presses + Math.max(0, this.kept.n - Math.max(this.kept.saved, this.learned));
     return kindOf(this.item) === "once" ? Math.min(open, 1) : open;
-  }
-
-  get isSaved() {
-    return this.wish.presses === 0 && this.kept.saved >= this.kept.n;
   }
 }

@@ -5,8 +5,8 @@
  * Motion says what happened, never that it is saved: at once for the person's own press, softly for others'.
  */
 
-import { kindOf, tallyMax } from "./items.js";
-import { formatted, ownOf, reasonOf, savingOf, statusOf, textOf, unitOf } from "./words.js";
+import { kindOf } from "./items.js";
+import { formatted, reasonOf, savingOf, statusOf, textOf, unitOf } from "./words.js";
 
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const RIPPLE_MS = 900;
@@ -35,6 +35,7 @@ export class PressForm {
       count: Number(form.dataset.count),
       n: Number(form.dataset.mine),
     };
+    this.isFrozen = "frozen" in form.dataset;
     this.form = form;
     this.button = /** @type {HTMLButtonElement} */ (form.querySelector("button"));
     this.button.addEventListener("click", (event) => this.#click(event, onPress));
@@ -50,17 +51,17 @@ export class PressForm {
     onPress(this.item);
   }
 
-  /** @param {number} count @param {number} n the person's own tally */
-  show(count, n) {
+  /** @param {number} count @param {string} own @param {boolean} isShut @param {boolean} isLiked */
+  show(count, own, isShut, isLiked) {
     const text = formatted(Math.max(0, count));
     const output = this.form.querySelector(".count");
     write(output, text);
     output?.classList.toggle("is-long", text.length > LONG_COUNT);
     const isOnce = kindOf(this.item) === "once";
     write(this.form.querySelector(".unit"), unitOf(this.item, count));
-    write(this.form.querySelector(".own"), ownOf(this.item, n));
-    if (isOnce) this.button.setAttribute("aria-pressed", String(n % 2 === 1));
-    this.button.setAttribute("aria-disabled", String(!isOnce && n >= tallyMax(this.item)));
+    write(this.form.querySelector(".own"), own);
+    if (isOnce) this.button.setAttribute("aria-pressed", String(isLiked));
+    this.button.setAttribute("aria-disabled", String(isShut));
     if (count > this.#shown) this.#ripple();
     this.#shown = count;
   }

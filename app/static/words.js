@@ -64,6 +64,8 @@ export function ownOf(item, n) {
   return filled(n < max ? own.clap : own.clap_full, { n, max });
 }
 
+export const frozenText = () => texts.button.frozen;
+
 /** Why a close is final. @param {number} code */
 export const reasonOf = (code) =>
   /** @type {Record<string, string>} */ (texts.button.reasons)[code] ??

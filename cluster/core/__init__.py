@@ -9,6 +9,8 @@ and events come out (as in sans-I/O protocol libraries), and the table of tallie
 | `items`   | kinds: what a tally adds to a count                                              |
 | `rows`    | R6 total order, R13 bounds                                                       |
 | `press`   | R8 what is wished for, and what is answered                                      |
+| `flags`   | what operators set for the whole cluster: frozen items, allowed origins          |
+| `charges` | how much of a press its payers can pay                                           |
 | `offers`  | what goes into a transaction and comes out of it                                 |
 | `sums`    | R11 counts and digests of items and buckets                                      |
 | `merge`   | R1, R3-R6, R8, R9, R12 inside one transaction: offers in, changes out                |

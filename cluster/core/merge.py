@@ -22,7 +22,9 @@ the `Changes`, commits, and only then hands them to the loop (R3). Nothing here 
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
-from cluster.core.items import GEN_MAX, VISITOR_LENGTH, erasure_key, kind_of, tally_max
+from cluster.core.charges import Charges
+from cluster.core.flags import FLAGS, FROZEN, ext_of, is_set, name_of, next_n
+from cluster.core.items import GEN_MAX, VISITOR_LENGTH, erasure_key, tally_max
 from cluster.core.offers import (
     Adoption,
     Changes,
@@ -34,14 +36,13 @@ from cluster.core.offers import (
     Refusal,
     Repair,
 )
-from cluster.core.press import Erasure, Payer, Press, Reset
+from cluster.core.press import Erasure, Flag, Payer, Press, Reset
 from cluster.core.rows import Key, Row, fault_of
 from cluster.core.stamps import stamp_after
 from cluster.core.sums import ItemSums, bucket_of, counted_with, digest_shift, with_digest
 
 # The own rows of a batch must fit into one push (R4), so there is room for so many headers beside its wishes.
 HEADERS_MAX: Final = 100
-_UNLIMITED: Final = 1 << 30
 
 
 def merge(
@@ -82,9 +83,9 @@ class _Merging:
         self.held = held
         self.heads = heads
         self.origin = origin
-        self.allowances = allowances
         self.live = live
         self.changes = Changes()
+        self.charges = Charges(allowances, self.changes.spent)
         self.raised: set[str] = set()
 
     def apply(self, offer: Offer) -> None:
@@ -100,8 +101,10 @@ class _Merging:
             self.repair(offer)
         elif isinstance(offer, Reset):
             self.changes.outcomes.append(self.reset(offer))
-        else:
+        elif isinstance(offer, Erasure):
             self.changes.outcomes.append(self.erase(offer))
+        else:
+            self.changes.outcomes.append(self.flag(offer))
 
     # -- what stands now: changed in this batch, else as read
 
@@ -129,6 +132,11 @@ class _Merging:
         key = erasure_key(actor[:VISITOR_LENGTH])
         return key in self.held.erased or key in self.changes.erased
 
+    def is_frozen(self, item: str) -> bool:
+        """Whether nobody may change the item's count any more; what peers had taken before they heard of it may."""
+        is_frozen = self.changes.flags.get((FROZEN, item)) if self.changes.flags else None
+        return item in self.held.flags[FROZEN] if is_frozen is None else is_frozen
+
     # -- wishes
 
     def press(self, press: Press) -> Outcome:
@@ -142,32 +150,14 @@ class _Merging:
         if target <= n:
             assert held is not None, "n >= 1 is checked before"
             return self.rest_on(held)
-        granted = self.grant(press, target - n, is_debut=n == 0)
+        if self.is_frozen(press.item):
+            return self.refuse(press.item, gen, n, "frozen")
+        granted = self.charges.grant(press, target - n, is_debut=n == 0)
         if granted == 0:
             return self.refuse(press.item, gen, n, "rate_limited")
         own = self.next_own(press.item, press.actor, gen, n + granted, b"")
         # It is larger than what stands there, so there is nothing to compare.
         return self.outcome_of(own, self.put(own, held, sums))
-
-    def grant(self, press: Press, wanted: int, *, is_debut: bool) -> int:
-        """How much of the wish those who pay for it can; `once` costs 1 and is never cut."""
-        payers, debut = press.payers, press.debut if is_debut else b""
-        if not self.allowances or not (payers or debut):
-            return wanted
-        whole = kind_of(press.item) == "once"
-        cost = min([1 if whole else wanted, *map(self.left, payers)])
-        if cost <= 0 or (debut and self.left(debut) <= 0):
-            return 0
-        spent = self.changes.spent
-        for payer in payers:
-            spent[payer] = spent.get(payer, 0) + cost
-        if debut:
-            spent[debut] = spent.get(debut, 0) + 1
-        return wanted if whole else cost
-
-    def left(self, payer: Payer) -> int:
-        """For how many presses this one can pay after those of this batch."""
-        return self.allowances.get(payer, _UNLIMITED) - self.changes.spent.get(payer, 0)
 
     def reset(self, reset: Reset) -> Outcome:
         # The last generation cannot be ended: no peer and no start of this node would take the next one (R13).
@@ -178,6 +168,15 @@ class _Merging:
         item, actor = erasure.key
         held = self.row((item, actor))
         return self.write_own(item, actor, 0, 1, b"") if held is None else self.rest_on(held)
+
+    def flag(self, flag: Flag) -> Outcome:
+        held = self.row(flag.key)
+        n = held.n if held else 0
+        wanted = next_n(n, wanted=flag.is_set)
+        if held is not None and wanted == n:
+            return self.rest_on(held)
+        item, actor = flag.key
+        return self.write_own(item, actor, self.sums(item).gen, wanted, ext_of(flag.name))
 
     def rest_on(self, held: Row) -> Outcome:
         is_vouched_for = held.origin == self.origin or held.origin in self.live
@@ -251,6 +250,8 @@ class _Merging:
         if not row.item:
             self.changes.erased.add(row.actor)
             self.changes.has_stale = True
+        elif row.item in FLAGS and (name := name_of(row)) is not None:
+            self.changes.flags[row.item, name] = is_set(row.n)
         return True
 
     def put(self, row: Row, held: Row | None, sums: ItemSums) -> ItemSums:

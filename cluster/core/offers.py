@@ -5,11 +5,12 @@ from typing import Literal
 
 import msgspec
 
-from cluster.core.press import Erasure, Payer, Press, Reset, Wish
+from cluster.core.flags import NONE_SET, FlagName, Names
+from cluster.core.press import Erasure, Flag, Payer, Press, Reset, Wish
 from cluster.core.rows import Key, Row
 from cluster.core.sums import ItemSums
 
-Refusal = Literal["rate_limited", "reset", "behind", "erased"]
+Refusal = Literal["rate_limited", "reset", "behind", "erased", "frozen"]
 
 
 class Range(msgspec.Struct, frozen=True):
@@ -54,13 +55,15 @@ Offer = Wish | Range | Page | Repair | Adoption
 class Held(msgspec.Struct, frozen=True):
     """What the table holds under the keys and items that a batch touches; absent ones are missing.
 
-    `erased` are the erasure keys of all erased visitors, `stamp` is that of this run's last commit (R10).
+    `erased` are the erasure keys of all erased visitors, `flags` the names of all flags that are set, `stamp` is
+    that of this run's last commit (R10).
     """
 
     rows: Mapping[Key, Row]
     items: Mapping[str, ItemSums]
     erased: Collection[bytes] = frozenset()
     stamp: bytes = b""
+    flags: Names = NONE_SET
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False):
@@ -79,10 +82,10 @@ class Changes(msgspec.Struct):
 
     `rows` now stand in the table, `removed` are gone from it (R12). `buckets` says by how much each digest bucket
     changed. `stamps` are those of the raised heads (R10). `own` are this run's rows, to be pushed, also those
-    that the table did not keep. `erased` are erasure keys, and `has_stale` says that rows now stand in the table
-    that count no more, so they wait to be removed. `gaps` and `bad_rows` name the links whose ranges began above
-    our head, or held rows out of bounds. `repairs` counts rows that a digest found and our heads had claimed (R11):
-    not one, unless a disk lied.
+    that the table did not keep. `erased` are erasure keys, `flags` says which are set now and which no more.
+    `has_stale` says that rows now stand in the table that count no more, so they wait to be removed. `gaps` and
+    `bad_rows` name the links whose ranges began above our head, or held rows out of bounds. `repairs` counts rows
+    that a digest found and our heads had claimed (R11): not one, unless a disk lied.
     """
 
     rows: dict[Key, Row] = {}
@@ -95,6 +98,7 @@ class Changes(msgspec.Struct):
     spent: dict[Payer, int] = {}
     own: dict[Key, Row] = {}
     erased: set[bytes] = set()
+    flags: dict[FlagName, bool] = {}
     has_stale: bool = False
     gaps: set[int] = set()
     bad_rows: dict[int, int] = {}
@@ -106,7 +110,7 @@ def keys_of(offers: Iterable[Offer]) -> set[Key]:
     """Every key that a merge of these offers may look at."""
     keys: set[Key] = set()
     for offer in offers:
-        if isinstance(offer, Press | Reset | Erasure):
+        if isinstance(offer, Press | Reset | Erasure | Flag):
             keys.add(offer.key)
         elif isinstance(offer, Range | Page | Repair):
             keys.update(row.key for row in offer.rows)

@@ -6,6 +6,7 @@ A wish is answered after the commit, once or twice. These values cross the borde
 
 import msgspec
 
+from cluster.core.flags import flag_actor
 from cluster.core.items import erasure_key
 from cluster.core.rows import Key
 
@@ -58,7 +59,19 @@ class Erasure(msgspec.Struct, frozen=True):
         return "", erasure_key(self.visitor)
 
 
-Wish = Press | Reset | Erasure
+class Flag(msgspec.Struct, frozen=True):
+    """An operator's wish: that the flag of this name is set, or is not. `item` is one of `flags.FLAGS`."""
+
+    item: str
+    name: str
+    is_set: bool
+
+    @property
+    def key(self) -> Key:
+        return self.item, flag_actor(self.name)
+
+
+Wish = Press | Reset | Erasure | Flag
 
 
 class ItemState(msgspec.Struct, frozen=True, gc=False):

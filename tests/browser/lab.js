@@ -2,8 +2,8 @@
 // `lab()` starts a page's life with the same stored entries, as a reload does.
 
 (async () => {
-  const [{ Presser }, { Visitor }, { hear }, timing, tally] = await Promise.all(
-    ["presser", "visitor", "answers", "timing", "tally"].map((name) => import(`/static/${name}.js`)),
+  const [{ Presser }, { Visitor }, { hear }, timing, tally, { isSaved }] = await Promise.all(
+    ["presser", "visitor", "answers", "timing", "tally", "saving"].map((name) => import(`/static/${name}.js`)),
   );
   const stored = new Map();
   const turn = () => new Promise((resolve) => setTimeout(resolve));
@@ -107,7 +107,7 @@
     }
 
     get isSaved() {
-      return this.presser.tallies.isSaved;
+      return isSaved(this.presser.tallies);
     }
   }
 

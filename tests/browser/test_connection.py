@@ -20,7 +20,7 @@ PERSISTED = "addEventListener('pageshow', (event) => { window.wasCached = event.
 
 
 @pytest.mark.parametrize(
-    ("code", "words"), [(4502, "does not serve this address"), (1008, "refused the connection (1008)")]
+    ("code", "words"), [(4502, "this address is not served"), (1008, "connection refused (1008)")]
 )
 async def test_a_final_close_stops_and_says_why(calm_site: Site, code: int, words: str) -> None:
     tab = await (await calm_site.meet()).new_tab()

@@ -175,7 +175,7 @@ async def test_an_origin_that_is_not_listed_is_told_so(calm_site: Site, name: st
     page = await (await calm_site.meet()).context.new_page()
     # Another name of the same page: another origin.
     await page.goto(address.replace("localhost", "blog.localhost"))
-    await expect(page.locator("like-button [part=problem]")).to_contain_text("does not serve this address")
+    await expect(page.locator("like-button [part=problem]")).to_contain_text("this address is not served")
     await expect(page.locator("like-button")).to_have_attribute("state", "stopped")
 
 

@@ -71,7 +71,7 @@ async def test_claps_of_all_tabs_stop_at_50(calm_site: Site, name: str) -> None:
     tabs = [await person.open(item), await person.open(item)]
     await asyncio.gather(*(tab.press_fast(item, 27) for tab in tabs))
     for tab in tabs:
-        await tab.assert_says_of_mine(item, "All 50 of yours – thank you")
+        await tab.assert_says_of_mine(item, "All 50 of yours, thank you")
         await tab.assert_shows(item, 50)
         await expect(tab.button(item)).to_have_attribute("aria-disabled", "true")
     await calm_site.cluster.assert_converged(item, 50)

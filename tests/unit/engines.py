@@ -9,7 +9,7 @@ import pytest
 
 from cluster.core.rows import Key
 from cluster.node import Node
-from cluster.surface import Answer, Changed, ClusterSettings, Snapshot
+from cluster.surface import FROZEN, Answer, Changed, ClusterSettings, Flag, Snapshot
 from tests.support.ports import free_port
 from tests.support.waiting import wait_for
 from tests.unit.tables import HOME, press, visitor
@@ -126,6 +126,11 @@ async def reset(node: Node, item: str = HOME) -> Answer:
 async def erase(node: Node, who: int) -> Answer:
     """Erase this visitor there; the last answer."""
     return await _last_answer(lambda reply: node.erase(visitor(who), reply, "visitor"))
+
+
+async def freeze(node: Node, item: str = HOME, *, is_set: bool = True) -> Answer:
+    """Freeze the item there, or let it be pressed again; the last answer."""
+    return await _last_answer(lambda reply: node.flag(Flag(FROZEN, item, is_set), reply, "operator"))
 
 
 async def _last_answer(wish: Callable[[Callable[[Answer], None]], None]) -> Answer:

@@ -11,12 +11,16 @@ from typing import Any
 
 import msgspec
 
+from cluster.core.flags import note
 from cluster.core.items import counted, erasure_key
 from cluster.core.viewers import Viewers
 from cluster.surface import (
+    ALLOWED,
+    FROZEN,
     Answer,
     BackupError,
     Changed,
+    Flag,
     ItemState,
     Listed,
     NodeStatus,
@@ -27,7 +31,7 @@ from cluster.surface import (
 )
 
 Reply = Callable[[Answer], None]
-Wish = Press | tuple[str, str | bytes]
+Wish = Press | Flag | tuple[str, str | bytes]
 
 
 class FakeEngine:
@@ -36,6 +40,7 @@ class FakeEngine:
         self.table: dict[tuple[str, bytes], Tally] = {}
         self.gens: dict[str, int] = {}
         self.erased: set[bytes] = set()
+        self.names: dict[str, set[str]] = {FROZEN: set(), ALLOWED: set()}
         self.wanted = 0
         self.is_holding = False
         self.is_hanging = False
@@ -122,6 +127,12 @@ class FakeEngine:
     def erase(self, visitor: bytes, reply: Reply, owner: Hashable) -> None:
         self._wish(("erase", visitor), reply, owner)
 
+    def flag(self, wish: Flag, reply: Reply, owner: Hashable) -> None:
+        self._wish(wish, reply, owner)
+
+    def flags(self, item: str) -> set[str]:
+        return self.names[item]
+
     def is_erased(self, visitor: bytes) -> bool:
         return visitor in self.erased
 
@@ -184,6 +195,11 @@ class FakeEngine:
         self.gens[item] = self.gens.get(item, 0) + 1
         self.tell(Changed({item: self.item(item)}, {}))
 
+    def put_flag(self, item: str, name: str, *, is_set: bool = True) -> None:
+        """A peer's flag, committed here."""
+        note(self.names, {(item, name): is_set})
+        self.tell(Changed({}, {}, flags={(item, name): is_set}))
+
     def put_erasure(self, visitor: bytes) -> None:
         """A peer's erasure, committed here."""
         self.tell(self._forget_presses(visitor))
@@ -215,6 +231,13 @@ class FakeEngine:
                 gone = Changed({}, {}) if self.is_read_only else self._forget_presses(visitor)
                 changed = Changed(changed.items | gone.items, changed.tallies, changed.erased | gone.erased)
                 return self._answer("", 0, 1), changed
+            case Flag():
+                if not self.is_read_only:
+                    note(self.names, {(wish.item, wish.name): wish.is_set})
+                    changed = Changed(
+                        changed.items, changed.tallies, changed.erased, {(wish.item, wish.name): wish.is_set}
+                    )
+                return self._answer(wish.item, 0, 1 if wish.is_set else 2), changed
         raise AssertionError(wish)
 
     def _answer(self, item: str, gen: int, n: int) -> Answer:
@@ -251,7 +274,7 @@ class FakeEngine:
         if press.actor[:10] in self.erased:
             return "erased"
         if press.gen is None or press.gen == gen:
-            return None
+            return "frozen" if press.item in self.names[FROZEN] else None
         return "reset" if press.gen < gen else "behind"
 
     def _granted(self, press: Press, presses: int) -> int:

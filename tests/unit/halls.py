@@ -27,7 +27,7 @@ class Hall:
         self.metrics = Metrics()
         self.flushes = 0
         self.viewers = Viewers()
-        self.hub = Hub(self.metrics, self.clock, self.reported.append, self.viewers, self.flush)
+        self.hub = Hub(self.metrics, self.clock, self.reported.append, self.viewers, set, self.flush)
 
     def flush(self) -> None:
         self.flushes += 1

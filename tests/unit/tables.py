@@ -8,6 +8,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from hypothesis import strategies as st
 
+from cluster.core import flags
+from cluster.core.flags import FLAGS
 from cluster.core.items import erasure_key
 from cluster.core.merge import merge
 from cluster.core.offers import Adoption, Changes, Held, Offer, Outcome, Page, Range, keys_of
@@ -61,6 +63,7 @@ class Table:
         self.heads: dict[bytes, int] = {}
         self.stamps: dict[bytes, bytes] = {}
         self.erased: set[bytes] = set()
+        self.flags: dict[str, set[str]] = {item: set() for item in FLAGS}
         self.buckets = [0] * BUCKETS
 
     def commit(
@@ -72,12 +75,14 @@ class Table:
             {item: self.items[item] for item, _ in keys if item in self.items},
             self.erased,
             self.stamps.get(self.origin, b""),
+            self.flags,
         )
         changes = merge(held, offers, self.heads, origin=self.origin, allowances=allowances or {}, live=live)
         self.rows.update(changes.rows)
         self.heads.update(changes.heads)
         self.stamps.update(changes.stamps)
         self.erased |= changes.erased
+        flags.note(self.flags, changes.flags)
         self.note_sums(changes)
         return changes
 

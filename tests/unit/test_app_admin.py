@@ -39,7 +39,7 @@ async def test_a_reset_begins_the_next_generation_and_every_tally_counts_no_more
     assert answer.headers["Cache-Control"] == "no-store"
     assert await answer.json() == {"type": "reset", "item": "tap:a", "gen": 1, "count": 0, "copies": 0, "wanted": 0}
     async with site.client.get("/api/items/tap:a") as now:
-        assert await now.json() == {"item": "tap:a", "gen": 1, "count": 0, "viewers": 0}
+        assert await now.json() == {"item": "tap:a", "gen": 1, "count": 0, "viewers": 0, "frozen": False}
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])

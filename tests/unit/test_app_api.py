@@ -45,7 +45,7 @@ async def press(site: Site, item: str, body: Any = None, **headers: str) -> Clie
 
 async def test_an_item_never_pressed_has_count_0(site: Site) -> None:
     async with site.client.get("/api/items/tap%3Ahome") as answer:
-        assert await answer.json() == {"item": "tap:home", "gen": 0, "count": 0, "viewers": 0}
+        assert await answer.json() == {"item": "tap:home", "gen": 0, "count": 0, "viewers": 0, "frozen": False}
         assert answer.headers["Cache-Control"] == "no-store"
 
 
@@ -62,7 +62,14 @@ async def test_a_press_with_a_token_is_that_visitors(site: Site) -> None:
     assert site.engine.presses[0].actor == VISITOR + bytes(6)
     async with site.client.get("/api/items/once:a", headers=bearer(site)) as answer:
         said = await answer.json()
-    assert said == {"item": "once:a", "gen": 0, "count": 1, "viewers": 0, "mine": {"gen": 0, "n": 3}}
+    assert said == {
+        "item": "once:a",
+        "gen": 0,
+        "count": 1,
+        "viewers": 0,
+        "frozen": False,
+        "mine": {"gen": 0, "n": 3},
+    }
 
 
 async def test_the_tab_says_whose_taps_these_are(site: Site) -> None:

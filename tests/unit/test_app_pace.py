@@ -93,8 +93,9 @@ async def test_a_browser_that_does_not_read_its_answers_is_not_read_from(
     browser = await site.browser()
     await browser.hear("hello")
     connections = site.client.app[keys.LIVE]
-    (session,) = connections._sessions.values()
+    ((connection, session),) = connections._sessions.items()
     monkeypatch.setattr(Connection, "backlog_bytes", lambda self: live.UNREAD_BYTES + 1)
+    connection.is_backed_up = True
     await browser.say(type="press", id=1, item="tap:a", n=1)
     await browser.say(type="press", id=2, item="tap:a", n=2)
     assert await browser.closed_with() == 4002

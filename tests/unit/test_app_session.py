@@ -29,7 +29,7 @@ class Node:
         self.clock = FakeClock()
         self.engine = FakeEngine()
         metrics = Metrics()
-        self.hub = Hub(metrics, self.clock, self.engine.set_watchers, self.engine.viewers, lambda: None)
+        self.hub = Hub(metrics, self.clock, self.engine.set_watchers, self.engine.viewers, set, lambda: None)
         self.engine.subscribe(self.hub.on_changed)
         self.desk = Desk(
             node="node1",

@@ -1,0 +1,21 @@
+"""Origins whose pages may connect, press and read here: those of the settings, and what operators allow since.
+
+The settings are this node's; what was allowed since is the cluster's, and can be taken back.
+"""
+
+from cluster.surface import ALLOWED, Engine
+
+
+class Origins:
+    """`listed` are those of the settings, in lower case, as all are."""
+
+    def __init__(self, listed: frozenset[str], engine: Engine) -> None:
+        self.listed = listed
+        self._engine = engine
+
+    def __contains__(self, origin: str) -> bool:
+        return origin in self.listed or origin in self.allowed
+
+    @property
+    def allowed(self) -> frozenset[str]:
+        return frozenset(self._engine.flags(ALLOWED))
