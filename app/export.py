@@ -15,10 +15,10 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from app import admin, asking, keys
+from app import admin, asking, keys, presses
 from app.api import json_response
 from app.problems import RefusedError
-from cluster.surface import Engine, ItemState, Place
+from cluster.surface import FROZEN, Engine, ItemState, Place
 
 PAGE_ITEMS: Final = 500
 BEGIN: Final[Place] = (0, "")
@@ -31,7 +31,19 @@ async def items(request: web.Request) -> web.Response:
     admin.check_admin(request)
     listed = await asking.list_items(request.app[keys.DESK].engine, _place_of(request), PAGE_ITEMS)
     rest = f"{listed.rest[0]}:{listed.rest[1]}" if listed.rest is not None else None
-    return json_response({"items": [_item(item, state) for item, state in listed.items], "next": rest})
+    frozen = request.app[keys.DESK].engine.flags(FROZEN)
+    shown = [_item(item, state) | {"frozen": item in frozen} for item, state in listed.items]
+    _log.info("items.listed", items=len(shown))
+    return json_response({"items": shown, "next": rest})
+
+
+async def item(request: web.Request) -> web.Response:
+    name = presses.item_of(request)
+    admin.check_admin(request)
+    engine = request.app[keys.DESK].engine
+    state = (await asking.read(engine, [name])).items[name]
+    _log.info("items.listed", items=1)
+    return json_response(_item(name, state) | {"frozen": name in engine.flags(FROZEN)})
 
 
 def _place_of(request: web.Request) -> Place:
@@ -41,7 +53,7 @@ def _place_of(request: web.Request) -> Place:
     return int(bucket), after
 
 
-def _item(item: str, state: ItemState) -> dict[str, str | int]:
+def _item(item: str, state: ItemState) -> dict[str, str | int | bool]:
     return {"item": item, "gen": state.gen, "count": state.count}
 
 

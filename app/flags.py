@@ -44,12 +44,15 @@ async def _set_frozen(request: web.Request, *, is_frozen: bool) -> web.Response:
 async def frozen(request: web.Request) -> web.Response:
     """All items that are, also those that nobody has pressed."""
     admin.check_admin(request)
-    return json_response({"items": sorted(request.app[keys.DESK].engine.flags(FROZEN))})
+    items = sorted(request.app[keys.DESK].engine.flags(FROZEN))
+    _log.info("items.frozen_listed", items=len(items))
+    return json_response({"items": items})
 
 
 async def origins(request: web.Request) -> web.Response:
     admin.check_admin(request)
     known = request.app[keys.ORIGINS]
+    _log.info("origins.listed")
     return json_response({"settings": sorted(known.listed), "allowed": sorted(known.allowed)})
 
 

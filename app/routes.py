@@ -5,7 +5,21 @@ from typing import Final
 
 from aiohttp import web
 
-from app import admin, api, backup, badge, cluster_page, export, flags, foreign, imports, live, pages, privacy
+from app import (
+    admin,
+    admin_page,
+    api,
+    backup,
+    badge,
+    cluster_page,
+    export,
+    flags,
+    foreign,
+    imports,
+    live,
+    pages,
+    privacy,
+)
 
 STATIC: Final = Path(__file__).parent / "static"
 
@@ -41,6 +55,7 @@ PAGE_ROUTES: Final = (
 )
 # Only where an admin token is set.
 ADMIN_ROUTES: Final = (
+    web.get("/admin", admin_page.page),
     web.post("/api/admin/items/{item:[^/]+}/reset", admin.reset),
     web.post("/api/admin/items/{item:[^/]+}/freeze", flags.freeze),
     web.post("/api/admin/items/{item:[^/]+}/unfreeze", flags.unfreeze),
@@ -49,6 +64,7 @@ ADMIN_ROUTES: Final = (
     web.post("/api/admin/origins", flags.allow),
     web.post("/api/admin/import", imports.bring_in),
     web.get("/api/admin/items", export.items, allow_head=False),
+    web.get("/api/admin/items/{item:[^/]+}", export.item, allow_head=False),
     web.get("/api/admin/export", export.export, allow_head=False),
     web.get("/api/admin/backup", backup.download, allow_head=False),
 )

@@ -203,6 +203,9 @@ class Session:
             self._outlet.send(wire.frame(self._desk.pressed(answer, visitor, self._network, wish.n, wish.id)))
         elif answer.refusal == "reset":
             self._read([wish.item], partial(self._deliver_reset, wish.id))
+        elif answer.refusal == "frozen":
+            self._refuse("frozen", message_id=wish.id)
+            self._read([wish.item], self._deliver_mine)
         elif answer.refusal == "erased":
             self._tell(error("bad_token", message_id=wish.id))
         else:

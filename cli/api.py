@@ -41,6 +41,14 @@ class Reset(msgspec.Struct, frozen=True):
     wanted: int
 
 
+class Flagged(msgspec.Struct, frozen=True):
+    """Whether an item is frozen now, and how many other nodes of those wanted know it."""
+
+    is_set: bool
+    copies: int
+    wanted: int
+
+
 class Erased(msgspec.Struct, frozen=True):
     """An erasure that was done, and how many other nodes of those wanted know of it."""
 
@@ -98,6 +106,12 @@ async def reset(http: aiohttp.ClientSession, address: str, item: str, token: str
     """End this generation of the item, and no later one."""
     url = f"{address}/api/admin/items/{quote(item, safe='')}/reset"
     return await _ask(http, "POST", url, token, Reset, {"gen": gen})
+
+
+async def freeze(http: aiohttp.ClientSession, address: str, item: str, token: str, *, wanted: bool) -> Flagged:
+    """Freeze the item, or let it be pressed again; the same again changes nothing."""
+    verb = "freeze" if wanted else "unfreeze"
+    return await _ask(http, "POST", f"{address}/api/admin/items/{quote(item, safe='')}/{verb}", token, Flagged)
 
 
 async def erase(http: aiohttp.ClientSession, address: str, token: str) -> Erased:

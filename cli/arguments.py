@@ -32,6 +32,8 @@ watch [item]            show every change of the count until Ctrl-C (--count N: 
 nodes                   the nodes of the cluster
 reset item              for operators: count the item from 0 again, for everybody; needs the
                         admin token (--admin-token-file)
+freeze item             for operators: the item takes no presses any more, and its count stays as
+unfreeze item           it is; or takes them again; the same token
 backup FILE             for operators: a copy of one node's ledger while it goes on; --address is
                         the node's own, not nginx's; needs the admin token too
 restore FILE FOLDER     for operators: put a backup into the data folder of a node that does not
@@ -46,8 +48,8 @@ item kind:name          go to another item; tap: counts every press, clap: 50 of
                         visitor, once: a like that can be taken back
 help, exit"""
 NAMES: Final = (
-    "like, like many, unlike, watch, nodes, item kind:name, reset item, backup FILE, restore FILE FOLDER, "
-    "export FILE, import FILE, forget, help, exit"
+    "like, like many, unlike, watch, nodes, item kind:name, reset item, freeze item, unfreeze item, backup FILE, "
+    "restore FILE FOLDER, export FILE, import FILE, forget, help, exit"
 )
 
 
@@ -91,7 +93,7 @@ def parse_command(words: Sequence[str]) -> Command:
             return Command("like many", presses=presses, per_second=how_fast(numbers[1]) if numbers[1:] else None)
         case ["like" | "unlike" | "watch" | "nodes" | "help" | "exit" as name]:
             return Command(name)
-        case ["like" | "unlike" | "watch" | "item" | "reset" as name, item]:
+        case ["like" | "unlike" | "watch" | "item" | "reset" | "freeze" | "unfreeze" as name, item]:
             return Command(name, item=check_item(item))
         case ["watch", *item, "--count", number] if len(item) <= 1:
             count = _whole_number(number, "--count", TALLY_MAX)
@@ -160,7 +162,7 @@ def parse_arguments(arguments: Sequence[str], environment: Mapping[str, str]) ->
     parser.add_argument("--yes", action="store_true", help="forget: do not ask")
     replace_help = "backup: write over FILE; restore: move FOLDER's ledger aside"
     parser.add_argument(REPLACE, action="store_true", help=replace_help)
-    token_help = f"reset, backup: where the admin token stands; without it, {TOKEN_VARIABLE} says it"
+    token_help = f"reset, freeze, backup: where the admin token stands; without it, {TOKEN_VARIABLE} says it"
     token_help += f" or {TOKEN_VARIABLE}_FILE where"
     parser.add_argument("--admin-token-file", metavar="FILE", default="", help=token_help)
     parser.add_argument("command", nargs="*", help="see below")

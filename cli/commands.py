@@ -68,7 +68,7 @@ class Commands:
                 return await self._watch(item, command.count)
             case "nodes":
                 return await self._nodes()
-            case "reset" | "forget":
+            case "reset" | "freeze" | "unfreeze" | "forget":
                 return await self._errands.run(command, item, self._patience_s)
             case "backup" | "restore" | "export" | "import":
                 raise UsageError(f"this stands behind the program's name: python -m cli {command.name} …")

@@ -1,6 +1,6 @@
-"""What is done once, however often it has to be asked for: a reset of an item, the erasure of this visitor.
+"""What is done once, however often it has to be asked for: an item's reset or freeze, the erasure of this visitor.
 
-1. Both are asked for while that can help, for as long as the person waits (`--wait`).
+1. All are asked for while that can help, for as long as the person waits (`--wait`).
 2. The admin token goes to the address that the person gave, the visitor's to any node: those know it already.
 3. Done is only what the nodes say they hold as often as they want to; else the exit code is `NOT_SAVED`.
 """
@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 import aiohttp
 
 from cli import api
-from cli.api import Erased, NotDoneError, Reset
+from cli.api import Erased, Flagged, NotDoneError, Reset
 from cli.arguments import Command
 from cli.exit_codes import ExitCode, UsageError
 from cli.presses import Outcome
@@ -37,9 +37,11 @@ class Errands:
         self._admin_token = admin_token
 
     async def run(self, command: Command, item: str, patience_s: float) -> ExitCode:
-        """`reset` or `forget`."""
+        """`reset`, `freeze`, `unfreeze` or `forget`."""
         if command.name == "reset":
             return await self.reset(item, patience_s)
+        if command.name != "forget":
+            return await self.freeze(item, patience_s, wanted=command.name == "freeze")
         return await self.forget(patience_s, is_sure=command.is_sure)
 
     async def reset(self, item: str, patience_s: float) -> ExitCode:
@@ -49,6 +51,19 @@ class Errands:
         except NotDoneError as error:
             return self._complain(error, "reset")
         self._screen.show_reset(item, done)
+        return ExitCode.OK if done.copies >= done.wanted else ExitCode.NOT_SAVED
+
+    async def freeze(self, item: str, patience_s: float, *, wanted: bool) -> ExitCode:
+        token, address = self._admin_token(), self._session.addresses.given
+
+        async def ask() -> Flagged:
+            return await api.freeze(self._http, address, item, token, wanted=wanted)
+
+        try:
+            done = await until_answered(ask, patience_s)
+        except NotDoneError as error:
+            return self._complain(error, "freeze")
+        self._screen.show_frozen(item, done)
         return ExitCode.OK if done.copies >= done.wanted else ExitCode.NOT_SAVED
 
     async def forget(self, patience_s: float, *, is_sure: bool) -> ExitCode:
@@ -82,7 +97,7 @@ class Errands:
 def _explained(error: NotDoneError) -> str:
     match error:
         case NotDoneError(status=404 | 405):
-            return "nothing was done: the nodes there cannot do that; to reset they need a LIKE_ADMIN_TOKEN"
+            return "nothing was done: the nodes there cannot do that; for operators they need a LIKE_ADMIN_TOKEN"
         case NotDoneError(code="other_gen"):
             return f"nothing was reset: somebody else just did (generation {error.gen})"
         case NotDoneError(may_be_done=True):

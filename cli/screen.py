@@ -16,7 +16,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from cli.api import Erased, Reset
+from cli.api import Erased, Flagged, Reset
 from cli.nodes import NodeLine
 from cli.presses import Outcome
 
@@ -63,6 +63,12 @@ class Screen:
         """An operator's reset, and whether it is safe."""
         words = f"was reset: generation {done.gen} has begun" + _warning(done.copies, done.wanted)
         event = {"event": "reset", "item": item, **msgspec.structs.asdict(done), "text": words}
+        self._print(Text(f"{item} {words}"), event)
+
+    def show_frozen(self, item: str, done: Flagged) -> None:
+        words = "is frozen: it takes no presses" if done.is_set else "takes presses again"
+        words += _warning(done.copies, done.wanted)
+        event = {"event": "frozen", "item": item, **msgspec.structs.asdict(done), "text": words}
         self._print(Text(f"{item} {words}"), event)
 
     def show_erased(self, erased: Erased) -> None:

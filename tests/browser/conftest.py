@@ -4,6 +4,7 @@
 not: each of them presses items of its own, named by `name`.
 """
 
+import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tests.support.fixtures import pytest_runtest_makereport
 
 __all__ = ["pytest_runtest_makereport"]
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 LAB = (Path(__file__).parent / "lab.js").read_text()
 
 
@@ -55,6 +57,12 @@ async def run(calm_site: Site) -> Run:
     await tab.open("tap:lab")
     await tab.page.evaluate(LAB)
     return lambda lines: tab.page.evaluate(f"async () => {{ {lines} }}")
+
+
+@pytest.fixture(scope="session")
+def packages() -> None:
+    """What npm brings to the tests."""
+    subprocess.run(["make", "--silent", "tests/browser/node_modules/.installed"], cwd=REPOSITORY, check=True)
 
 
 @pytest.fixture

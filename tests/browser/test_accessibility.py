@@ -1,22 +1,14 @@
 """What axe finds wrong: nothing, on any page, in any of its looks."""
 
-import subprocess
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from tests.browser.axe import violations_on
 from tests.browser.site import Site
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("packages")]
 
-REPOSITORY: Final = Path(__file__).resolve().parents[2]
-AXE: Final = REPOSITORY / "tests" / "browser" / "node_modules" / "axe-core" / "axe.min.js"
-LOOKS: Final[dict[str, dict[str, Any]]] = {
-    "light": {"color_scheme": "light"},
-    "dark": {"color_scheme": "dark"},
-    "forced colours": {"forced_colors": "active"},
-}
 PAGES: Final = (
     "/",
     "/items/once%3Aa",
@@ -27,12 +19,8 @@ PAGES: Final = (
     "/embed/once%3Aa",
     "/event/tap%3Aa",
     "/overlay/tap%3Aa",
+    "/admin",
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def packages() -> None:
-    subprocess.run(["make", "--silent", "tests/browser/node_modules/.installed"], cwd=REPOSITORY, check=True)
 
 
 async def violations(site: Site, address: str, **context: Any) -> list[str]:
@@ -43,15 +31,9 @@ async def violations(site: Site, address: str, **context: Any) -> list[str]:
     for summary in await page.locator("summary").all():
         await summary.click()
     # Whatever a script shows has come.
-    shown = "circle, [data-status=live], [state=live], form[action='/forget'], .has-rolling"
+    shown = "circle, [data-status=live], [state=live], form[action='/forget'], .has-rolling, #enter"
     await page.wait_for_selector(shown, state="attached")
-    await page.add_script_tag(path=AXE)
-    found = []
-    for look, media in LOOKS.items():
-        await page.emulate_media(**media)
-        violated = await page.evaluate("axe.run().then(({ violations }) => violations)")
-        found += [f"{look}: {each['id']}: {[node['html'] for node in each['nodes']]}" for each in violated]
-    return found
+    return await violations_on(page)
 
 
 @pytest.mark.parametrize("path", PAGES)

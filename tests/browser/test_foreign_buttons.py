@@ -1,6 +1,5 @@
 """Buttons of other makers, as npm has them: only their server's address is ours."""
 
-import subprocess
 from pathlib import Path
 from typing import Final
 
@@ -9,15 +8,10 @@ from playwright.async_api import expect
 
 from tests.browser.site import Site
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("packages")]
 
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
 PACKAGES: Final = REPOSITORY / "tests" / "browser" / "node_modules"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def packages() -> None:
-    subprocess.run(["make", "--silent", "tests/browser/node_modules/.installed"], cwd=REPOSITORY, check=True)
 
 
 async def test_applause_button_claps_and_shows_what_others_clapped(calm_site: Site, name: str) -> None:

@@ -12,13 +12,14 @@ from itertools import count
 from types import TracebackType
 from typing import Self
 
+from cluster.core.flags import FLAGS, FROZEN, is_set, name_of
 from cluster.core.items import VISITOR_LENGTH, counted, erasure_key
-from cluster.core.press import Reset
 from cluster.core.rows import Key
 from cluster.core.sums import BUCKETS, bucket_of, shifted, sums_of
 from tests.simulation.links import FENCED_FOR_NOTHING
 from tests.simulation.network import Network
 from tests.simulation.node import SimNode
+from tests.simulation.operators import Operators
 from tests.simulation.promises import Version, promise, tally_of
 from tests.simulation.storage import Storage
 from tests.simulation.visitors import Visitor
@@ -40,7 +41,7 @@ class SimCluster:
         for _ in range(nodes):
             self.add_node().has_digests = has_digests
         self.visitors = [Visitor(self.world, self.nodes, tabs=2) for _ in range(visitors)]
-        self.resets: dict[str, int] = defaultdict(int)
+        self.operators = Operators(self.world, self.visitors)
 
     def __enter__(self) -> Self:
         return self
@@ -72,36 +73,6 @@ class SimCluster:
     def start(self) -> None:
         for node in self.nodes:
             node.start()
-
-    def reset(self, item: str, node: SimNode) -> None:
-        """An operator resets the item on this node; only what is acknowledged must last."""
-
-        def answered(outcome: object, copies: int) -> None:
-            if outcome.refusal is None and copies >= node.engine.wanted_copies:  # type: ignore[attr-defined]
-                self.resets[item] = max(outcome.gen, self.resets[item])  # type: ignore[attr-defined]
-
-        node.wish(Reset(item), answered, object())
-
-    def lose_a_reset(self, item: str, node: SimNode) -> None:
-        """An operator resets the item, a page sees it and presses, and before others know the disk is gone."""
-        visitor = self.world.random.choice(self.visitors)
-        is_lost = False
-
-        def lose() -> None:
-            nonlocal is_lost
-            if node.is_up and not is_lost:
-                is_lost = True
-                node.crash()
-                node.wipe()
-                node.start_later()
-
-        def answered(outcome: object, copies: int) -> None:
-            if outcome.refusal is None and not is_lost:  # type: ignore[attr-defined]
-                visitor.follow_reset(item, outcome.gen)  # type: ignore[attr-defined]
-                self.world.after(self.world.between(0.0, 0.01), lose)
-
-        node.wish(Reset(item), answered, object())
-        self.world.after(2.0, lose)
 
     def cut_off(self, a: SimNode, b: SimNode) -> None:
         """Nothing passes between these two."""
@@ -203,8 +174,7 @@ class SimCluster:
     def assert_nothing_lost(self) -> None:
         for node in self.nodes:
             rows, items = node.rows(), node.items()
-            for item, gen in self.resets.items():
-                promise(items[item].gen >= gen, f"lost: a reset of {item} to {gen} on {node.name}")
+            self.operators.assert_nothing_lost(node.name, rows, items)
             for visitor in self.visitors:
                 for key in visitor.erased:
                     promise(("", key) in rows, f"lost: an erasure on {node.name}")
@@ -226,7 +196,9 @@ class SimCluster:
         for node in self.nodes:
             rows, items = node.rows(), node.items()
             least, most = self._bounds({item: sums.gen for item, sums in items.items()})
-            tallies = {key: row.n for key, row in rows.items() if key[0] and key[1]}
+            tallies = {key: row.n for key, row in rows.items() if key[0] and key[1] and key[0] not in FLAGS}
+            frozen = {name_of(row) for row in rows.values() if row.item == FROZEN and is_set(row.n)}
+            promise(frozen == node.ledger.flags[FROZEN], f"flags that {node.name} goes by")
             for key in tallies.keys() | least.keys():
                 n = tallies.get(key, 0)
                 promise(least.get(key, 0) <= n <= most.get(key, 0), f"doubled or lost: {key} is {n} on {node.name}")

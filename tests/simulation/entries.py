@@ -1,7 +1,8 @@
 """What a simulated browser remembers of its own presses on one item: its tally, and what became of it (R8).
 
 It keeps to docs/protocol.md: after a reset the tally of the old generation is dropped; while a node is behind, it
-is kept and sent again, and after 15 such answers in a row the node's generation is taken, as at a reset.
+is kept and sent again, and after 15 such answers in a row the node's generation is taken, as at a reset. Where the
+item is frozen, what the node holds is taken.
 """
 
 from cluster.core.offers import Outcome
@@ -35,7 +36,7 @@ class Entry:
             self._acknowledge(gen, outcome, copies >= wanted)
         elif not self.is_kept or gen != self.gen:
             return
-        elif outcome.refusal == "reset" and outcome.gen > self.gen:
+        elif (outcome.refusal == "reset" and outcome.gen > self.gen) or outcome.refusal == "frozen":
             self.begin(outcome.gen, outcome.n)
         elif outcome.refusal == "behind":
             self.behind += 1

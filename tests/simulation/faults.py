@@ -58,6 +58,7 @@ class Faults:
             (0.5, self.joining_node),
             (0.5, self.leaving_node),
             (1.5, self.reset),
+            (1.5, self.flag),
             (0.6, people.erasure),
             (0.8, people.lost_storage),
         )
@@ -234,7 +235,7 @@ class Faults:
 
     def lost_reset(self) -> None:
         if (node := self._one_to_lose("reset lost with its disk")) is not None:
-            self.cluster.lose_a_reset(self.life.random_item(), node)
+            self.cluster.operators.lose_a_reset(self.life.random_item(), node)
 
     @property
     def is_calm(self) -> bool:
@@ -263,10 +264,7 @@ class Faults:
                 for key, entry in visitor.all_entries()
                 for gen, n in entry.acknowledged_in.items()
             )
-            and all(
-                len({node.ledger.id for node in up if node.gen(item) >= gen}) >= ledgers
-                for item, gen in self.cluster.resets.items()
-            )
+            and self.cluster.operators.is_copied(up, ledgers)
         )
 
     def _has_ledgers_to_spare(self) -> bool:
@@ -297,4 +295,10 @@ class Faults:
     def reset(self) -> None:
         if (node := self._one_up()) is not None:
             self._note("reset")
-            self.cluster.reset(self.life.random_item(), node)
+            self.cluster.operators.reset(self.life.random_item(), node)
+
+    def flag(self) -> None:
+        """An operator freezes an item, or lets it go."""
+        if (node := self._one_up()) is not None:
+            self._note("flag")
+            self.cluster.operators.freeze(self.life.random_item(), node, is_set=self.world.chance(0.5))

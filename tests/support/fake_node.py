@@ -27,6 +27,7 @@ class FakeCluster:
         self.mistakes: list[str] = []
         self.known_tokens: set[str] = set()
         self.erased: set[str] = set()
+        self.frozen: set[str] = set()
         self.admin_token = ""
         self._tokens = 0
 
@@ -92,6 +93,7 @@ class FakeNode:
         app.router.add_get("/api/nodes", self._nodes_request)
         app.router.add_get("/api/items/{item}", self._item_request)
         app.router.add_post("/api/admin/items/{item}/reset", self._reset_request)
+        app.router.add_post("/api/admin/items/{item}/{verb:freeze|unfreeze}", self._freeze_request)
         app.router.add_delete("/api/visitor", self._erase_request)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
@@ -135,12 +137,24 @@ class FakeNode:
         item = request.match_info["item"]
         return web.json_response({"item": item, "gen": self.cluster.gens[item], "count": self.cluster.count(item)})
 
-    async def _reset_request(self, request: web.Request) -> web.Response:
-        item, gen = request.match_info["item"], (await request.json())["gen"]
+    def _unless_admin(self, request: web.Request) -> web.Response | None:
         if not self.cluster.admin_token:
             return web.json_response({"detail": "Not Found"}, status=404)
         if request.headers["Authorization"] != f"Bearer {self.cluster.admin_token}":
             return web.json_response({"code": "bad_admin_token", "detail": "not the admin token"}, status=401)
+        return None
+
+    async def _freeze_request(self, request: web.Request) -> web.Response:
+        item, is_set = request.match_info["item"], request.match_info["verb"] == "freeze"
+        if (refused := self._unless_admin(request)) is not None:
+            return refused
+        (self.cluster.frozen.add if is_set else self.cluster.frozen.discard)(item)
+        return self._done({"type": "flagged", "name": item, "is_set": is_set})
+
+    async def _reset_request(self, request: web.Request) -> web.Response:
+        item, gen = request.match_info["item"], (await request.json())["gen"]
+        if (refused := self._unless_admin(request)) is not None:
+            return refused
         if gen != (known := self.cluster.gens[item]):
             return web.json_response({"code": "other_gen", "detail": "another", "gen": known}, status=409)
         self.cluster.reset(item)
@@ -243,6 +257,9 @@ class FakeNode:
             return
         if frame.get("gen", gen) > gen:
             await self._error(socket, frame, "behind", retry_after=0.01)
+            return
+        if item in self.cluster.frozen:
+            await self._error(socket, frame, "frozen")
             return
         owner = self._owner(who, item, frame.get("tab"))
         held = self.cluster.tallies.get(owner, 0)

@@ -37,7 +37,7 @@ async def test_pages_together_have_everything_once(site: Site, monkeypatch: pyte
         assert len(page["items"]) <= 2
         found += page["items"]
         place = page["next"]
-    assert found == [{"item": item, "gen": 0, "count": count} for item, count in ITEMS.items()]
+    assert found == [{"item": item, "gen": 0, "count": count, "frozen": False} for item, count in ITEMS.items()]
 
 
 async def test_an_export_has_every_item_in_a_line(

@@ -94,6 +94,16 @@ async def test_a_press_on_the_connection_is_refused_and_is_no_mistake_of_the_cli
         assert (error["code"], error["id"]) == ("frozen", number)
 
 
+async def test_after_a_refusal_the_connection_hears_what_it_has(site: Site) -> None:
+    browser = await watching(site, "clap:a")
+    await browser.say(type="press", id=1, item="clap:a", n=3)
+    await browser.hear("pressed")
+    site.engine.put_flag(FROZEN, "clap:a")
+    await browser.say(type="press", id=2, item="clap:a", n=5)
+    await browser.hear("error")
+    assert (await browser.hear("mine"))["tallies"] == {"clap:a": {"gen": 0, "n": 3}}
+
+
 async def test_who_polls_hears_also_of_what_is_not_frozen_any_more(site: Site) -> None:
     for is_set in (True, False):
         site.engine.put_flag(FROZEN, "tap:a", is_set=is_set)

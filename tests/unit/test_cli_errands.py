@@ -95,6 +95,25 @@ async def test_a_reset_that_no_other_node_has_yet_ends_with_1_and_says_so(
     assert (code, "only 0 of 1 other nodes know of it yet" in out) == (1, True)
 
 
+async def test_an_item_is_frozen_and_let_go(cluster: FakeCluster, program: Program) -> None:
+    assert await program.run("freeze", ITEM) == (0, "tap:home is frozen: it takes no presses\n", "")
+    assert cluster.frozen == {ITEM}
+    code, out, err = await program.run("like", ITEM)
+    assert (code, "frozen" in out + err) == (1, True)
+    assert cluster.count(ITEM) == 0
+    code, (event,) = await program.json("unfreeze", ITEM)
+    assert (code, event["event"], event["is_set"], event["copies"]) == (0, "frozen", False, 1)
+    assert (await program.run("like", ITEM))[0] == 0
+
+
+async def test_a_freeze_that_no_other_node_knows_yet_ends_with_1_and_says_so(
+    cluster: FakeCluster, program: Program
+) -> None:
+    cluster.nodes[0].copies = iter([0])
+    code, out, _ = await program.run("freeze", ITEM)
+    assert (code, "only 0 of 1 other nodes know of it yet" in out) == (1, True)
+
+
 async def test_a_wrong_admin_token_ends_with_4_and_is_never_shown(
     cluster: FakeCluster, program: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
