@@ -7,6 +7,7 @@ has() { PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null 2>&1; }
 packages=""
 has nginx || packages="$packages nginx-light"
 has chromium || has chromium-browser || has google-chrome || packages="$packages chromium"
+has firefox-esr || has firefox || packages="$packages firefox-esr"
 has dockerd || packages="$packages docker.io"
 has docker-compose || docker compose version >/dev/null 2>&1 || packages="$packages docker-compose"
 has debootstrap || packages="$packages debootstrap"

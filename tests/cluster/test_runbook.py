@@ -54,6 +54,7 @@ PROVED_BY = {
     "Take a node away": COME_AND_GO,
     "Update": ("faults/processes.py", "upgrade_in_turn"),
     "Reset an item": EVERYDAY,
+    "Freeze an item": EVERYDAY,
     # In the terminal client; on a browser's console: tests/browser/test_reset.py.
     "Erase a visitor": EVERYDAY,
 }
@@ -198,7 +199,13 @@ async def test_everyday_commands_of_an_operator(
     await operator.do("Reset an item", here)
     await cluster.assert_converged(TAP, 0)
 
-    assert (await operator.run('.venv/bin/python -m cli --address "$NODE" like', here))[0] == 0
+    like = '.venv/bin/python -m cli --address "$NODE" like'
+    await operator.do("Freeze an item", here)
+    code, said = await operator.run(like, there)
+    assert (code, "closed" in said) == (1, True), said
+    await operator.do("Freeze an item", there, step=1)
+
+    assert (await operator.run(like, here))[0] == 0
     await cluster.assert_converged(TAP, 1)
     await operator.do("Erase a visitor", here)
     await cluster.assert_converged(TAP, 0, within_s=10)
