@@ -1,7 +1,7 @@
 """Chromium in front of real nodes behind nginx: what a person sees.
 
-`site` is a test's own, for tests that kill, freeze or stop something. `calm_site` is one for all tests that do
-not: each of them presses items of its own, named by `name`.
+All tests share one site. Those that take `calm_site` press items of their own, named by `name`; those that take
+`site` may kill, freeze or stop what they like and press what is on the home page: afterwards it is mended.
 """
 
 import subprocess
@@ -28,27 +28,25 @@ def assert_no_trouble(site: Site) -> None:
     assert not trouble, "errors in the nodes' logs:\n" + "\n".join(trouble)
 
 
-@pytest_asyncio.fixture
-async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
-    async with Site(tmp_path_factory.mktemp("site")) as started:
-        yield started
-        complaints = await started.say_goodbye()
-    assert_no_trouble(started)
-    assert not complaints, "pages complained:\n" + "\n".join(complaints)
-
-
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def all_calm(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
-    async with Site(tmp_path_factory.mktemp("calm")) as started:
+async def one_site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    async with Site(tmp_path_factory.mktemp("site")) as started:
         yield started
     assert_no_trouble(started)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def calm_site(all_calm: Site) -> AsyncIterator[Site]:
-    yield all_calm
-    complaints = await all_calm.say_goodbye()
+async def calm_site(one_site: Site) -> AsyncIterator[Site]:
+    yield one_site
+    complaints = await one_site.say_goodbye()
     assert not complaints, "pages complained:\n" + "\n".join(complaints)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def site(calm_site: Site) -> AsyncIterator[Site]:
+    yield calm_site
+    await calm_site.mend()
+    assert_no_trouble(calm_site)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -14,6 +14,7 @@ from tests.support.nginx import Nginx
 from tests.support.node import Node
 
 NODES: Final = 3
+HOME_ITEMS: Final = ("tap:home", "once:article", "clap:talk")
 # Quiet and without a profile: a browser that talks to nobody but the nodes.
 ARGUMENTS: Final = [
     "--no-sandbox",
@@ -79,6 +80,21 @@ class Site:
         for person in people:
             await person.context.close()
         return [complaint for person in people for complaint in person.complaints]
+
+    async def mend(self) -> None:
+        """Everything runs again, and the home page shows 0."""
+        if not self.nginx.is_running:
+            await self.nginx.start()
+        for node in self.nodes:
+            if node.is_frozen:
+                node.thaw()
+            if not node.is_running:
+                node.start()
+        await self.cluster.wait_until_ready()
+        for item in HOME_ITEMS:
+            if await self.nodes[0].count(item):
+                await self.cluster.reset(item)
+            await self.cluster.assert_converged(item, 0)
 
     async def node_of(self, tab: Tab) -> Node:
         name = await tab.wait_until_live()

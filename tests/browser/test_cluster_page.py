@@ -6,13 +6,14 @@ from playwright.async_api import Page, expect
 from tests.browser.site import Site
 from tests.support.waiting import wait_for
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 
 async def cells(page: Page, node: str) -> dict[str, str]:
     cells = page.locator(f'tr[data-node="{node}"] td')
     return dict(await cells.evaluate_all("(cells) => cells.map((cell) => [cell.dataset.column, cell.innerText])"))
 
 
-@pytest.mark.asyncio(loop_scope="session")
 async def test_without_a_script_the_table_is_whole(calm_site: Site) -> None:
     page = (await (await calm_site.meet(java_script_enabled=False)).new_tab()).page
     await page.goto(f"{calm_site.nginx.address}/cluster")
@@ -27,7 +28,6 @@ async def test_without_a_script_the_table_is_whole(calm_site: Site) -> None:
     await expect(page.locator("#picture")).to_be_hidden()
 
 
-@pytest.mark.asyncio(loop_scope="session")
 async def test_with_a_script_it_goes_on_and_all_nodes_come_to_agree(calm_site: Site, name: str) -> None:
     page = (await (await calm_site.meet()).new_tab()).page
     await page.goto(f"{calm_site.nginx.address}/cluster")

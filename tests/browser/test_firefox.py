@@ -155,21 +155,19 @@ async def test_the_event_and_the_cluster_are_drawn(calm_site: Site, person: Fire
     await page.assert_is("document.querySelectorAll('#picture circle').length", len(calm_site.nodes))
 
 
-@pytest.mark.asyncio(loop_scope="function")
-async def test_a_node_is_killed_and_nothing_is_lost(site: Site, packages: None) -> None:
-    item = "tap:kill"
-    async with Firefox() as firefox:
-        page = await open_item(await firefox.meet(), site, item)
-        await page.evaluate(PRESS_FAST.format(5))
-        await page.assert_is(SAVED, "Saved")
-        on = await page.evaluate(NODE)
-        await next(node for node in site.nodes if node.name == on).kill()
-        await page.evaluate(PRESS_FAST.format(4))
+async def test_a_node_is_killed_and_nothing_is_lost(site: Site, person: FirefoxPerson, name: str) -> None:
+    item = f"tap:{name}"
+    page = await open_item(person, site, item)
+    await page.evaluate(PRESS_FAST.format(5))
+    await page.assert_is(SAVED, "Saved")
+    on = await page.evaluate(NODE)
+    await next(node for node in site.nodes if node.name == on).kill()
+    await page.evaluate(PRESS_FAST.format(4))
 
-        async def is_back() -> bool:
-            return json.dumps(await page.evaluate(f"[{STATUS}, {NODE} !== '{on}']")) == '["live", true]'
+    async def is_back() -> bool:
+        return json.dumps(await page.evaluate(f"[{STATUS}, {NODE} !== '{on}']")) == '["live", true]'
 
-        await wait_for(is_back, BACK_WITHIN_S, "another node")
-        await page.assert_is(SAVED, "Saved")
-        await page.assert_is(count(item), "9")
-        await site.cluster.assert_converged(item, 9)
+    await wait_for(is_back, BACK_WITHIN_S, "another node")
+    await page.assert_is(SAVED, "Saved")
+    await page.assert_is(count(item), "9")
+    await site.cluster.assert_converged(item, 9)

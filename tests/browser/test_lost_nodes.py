@@ -2,8 +2,12 @@
 
 import asyncio
 
+import pytest
+
 from tests.browser.person import BACK_WITHIN_S
 from tests.browser.site import Site
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_the_tab_of_a_killed_node_is_back_on_another_within_10_s_with_nothing_lost(site: Site) -> None:

@@ -1,7 +1,11 @@
 """Presses made offline are shown at once, kept, and sent once."""
 
+import pytest
+
 from tests.browser.person import BACK_WITHIN_S, NEVER_RETRIES, UNLOCKED
 from tests.browser.site import Site
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_presses_made_offline_are_shown_kept_and_counted_once(site: Site) -> None:

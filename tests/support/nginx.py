@@ -43,6 +43,10 @@ class Nginx:
     def address(self) -> str:
         return f"http://{self.place.host}:{self.port}"
 
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.is_running
+
     async def __aenter__(self) -> Self:
         await self.start()
         return self
@@ -81,7 +85,7 @@ class Nginx:
 
     async def end(self) -> None:
         # Not SIGKILL first: it would leave the worker processes behind.
-        if self._process is not None and self._process.is_running:
+        if self.is_running:
             await self.stop()
 
     def failures(self) -> str:
