@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from app.problems import RefusedError
-from cluster.surface import Answer, Engine, Flag, Listed, Place, Press, Snapshot
+from cluster.surface import Answer, Engine, Erasure, Flag, Listed, Place, Press, Reset, Snapshot
 
 COPIES_WAIT_S: Final = 1.0
 COMMIT_WAIT_S: Final = 2.0
@@ -35,7 +35,7 @@ async def list_items(engine: Engine, place: Place, limit: int) -> Listed:
 
 
 async def press(engine: Engine, press: Press) -> Answer:
-    return await _answered(engine, lambda reply, owner: engine.press(press, reply, owner))
+    return await _answered(engine, lambda reply, owner: engine.wish(press, reply, owner))
 
 
 async def press_all(engine: Engine, wishes: Sequence[Press]) -> Answer:
@@ -49,15 +49,15 @@ async def press_all(engine: Engine, wishes: Sequence[Press]) -> Answer:
 
 
 async def reset(engine: Engine, item: str) -> Answer:
-    return await _answered(engine, lambda reply, owner: engine.reset(item, reply, owner))
+    return await _answered(engine, lambda reply, owner: engine.wish(Reset(item), reply, owner))
 
 
 async def erase(engine: Engine, visitor: bytes) -> Answer:
-    return await _answered(engine, lambda reply, owner: engine.erase(visitor, reply, owner))
+    return await _answered(engine, lambda reply, owner: engine.wish(Erasure(visitor), reply, owner))
 
 
 async def flag(engine: Engine, wish: Flag) -> Answer:
-    return await _answered(engine, lambda reply, owner: engine.flag(wish, reply, owner))
+    return await _answered(engine, lambda reply, owner: engine.wish(wish, reply, owner))
 
 
 async def _answered(engine: Engine, ask: _Ask) -> Answer:

@@ -189,7 +189,7 @@ class Session:
         self.unanswered += 1
         ledger.waiting += 1
         press = self._desk.press_of(wish.item, actor, self._network, wish)
-        self._desk.engine.press(press, _Reply(self, wish, visitor), self)
+        self._desk.engine.wish(press, _Reply(self, wish, visitor), self)
 
     def answer(self, wish: wire.PressWish, visitor: bytes, answer: Answer, *, is_first: bool) -> None:
         """What became of a press that this visitor of the session made."""

@@ -28,7 +28,7 @@ from cluster.core.holdings import Holdings
 from cluster.core.items import erasure_key
 from cluster.core.link import Identity
 from cluster.core.offers import Changes
-from cluster.core.press import Erasure, Flag, ItemState, Press, Reset, Wish
+from cluster.core.press import ItemState, Press, Wish
 from cluster.core.replica import Replica
 from cluster.core.rows import ORIGIN_LENGTH
 from cluster.core.viewers import Viewers
@@ -156,31 +156,19 @@ class Node:
 
     # -- what app asks
 
-    def press(self, press: Press, reply: Callable[[Answer], None], owner: Hashable) -> None:
-        self._wish(press, reply, owner)
-
-    def reset(self, item: str, reply: Callable[[Answer], None], owner: Hashable) -> None:
-        self._wish(Reset(item), reply, owner)
-
-    def erase(self, visitor: bytes, reply: Callable[[Answer], None], owner: Hashable) -> None:
-        self._wish(Erasure(visitor), reply, owner)
-
-    def flag(self, wish: Flag, reply: Callable[[Answer], None], owner: Hashable) -> None:
-        self._wish(wish, reply, owner)
-
-    def flags(self, item: str) -> Collection[str]:
-        return self._flags[item]
-
-    def is_erased(self, visitor: bytes) -> bool:
-        return bool(self._erased) and erasure_key(visitor) in self._erased
-
-    def _wish(self, wish: Wish, reply: Callable[[Answer], None], owner: Hashable) -> None:
+    def wish(self, wish: Wish, reply: Callable[[Answer], None], owner: Hashable) -> None:
         entry = Entry(wish, reply, owner)
         if self._is_read_only or self._tasks.failed.done():
             self._answers.refuse([entry])
         else:
             self._presses += isinstance(wish, Press)
             self._batches.add(entry)
+
+    def flags(self, item: str) -> Collection[str]:
+        return self._flags[item]
+
+    def is_erased(self, visitor: bytes) -> bool:
+        return bool(self._erased) and erasure_key(visitor) in self._erased
 
     async def back_up(self, target: Path) -> None:
         await back_up(self._ledger, self._batches, target)

@@ -19,7 +19,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from cluster.core.flags import ALLOWED, FROZEN
-from cluster.core.press import Flag, ItemState, Payer, Press, Tally
+from cluster.core.press import Erasure, Flag, ItemState, Payer, Press, Reset, Tally, Wish
 
 __all__ = [
     "ALLOWED",
@@ -30,6 +30,7 @@ __all__ = [
     "Changed",
     "ClusterSettings",
     "Engine",
+    "Erasure",
     "Flag",
     "ItemState",
     "Listed",
@@ -38,10 +39,12 @@ __all__ = [
     "Place",
     "Press",
     "Refusal",
+    "Reset",
     "Snapshot",
     "StartError",
     "Tally",
     "Viewing",
+    "Wish",
 ]
 
 # Where a list of items goes on: a bucket, and the item behind which, if not at its beginning.
@@ -184,25 +187,15 @@ class Engine(Protocol):
     async def stop(self) -> None:
         """Commit what was taken, serve the peers until they have it (at most 3 s), close links and ledger."""
 
-    def press(self, press: Press, reply: Callable[[Answer], None], owner: Hashable) -> None:
-        """Queue a press for the next commit. `reply` is called once or twice (see `Answer`).
+    def wish(self, wish: Wish, reply: Callable[[Answer], None], owner: Hashable) -> None:
+        """Queue this for the next commit. `reply` is called once or twice (see `Answer`).
 
         Of one owner (a connection, an HTTP request), item and actor only the newest press is still owed its
         second answer, so a node whose peers are away for a week owes no more than its connections can show.
+        After a `Reset` the item's tallies count no more. An `Erasure` is of all presses of a visitor, on every node
+        and for good: counts fall as a walk over the ledger comes by, some 100,000 rows a second, and `Changed`
+        tells of that. A `Flag` that is so already stays.
         """
-
-    def reset(self, item: str, reply: Callable[[Answer], None], owner: Hashable) -> None:
-        """Queue the beginning of the item's next generation: its tallies count no more. Answered like a press."""
-
-    def erase(self, visitor: bytes, reply: Callable[[Answer], None], owner: Hashable) -> None:
-        """Queue the erasure of a visitor (its id) and of all its presses, on every node and for good.
-
-        Answered like a press. Counts fall as a walk over the ledger comes by, some 100,000 rows
-        a second, and `Changed` tells of that.
-        """
-
-    def flag(self, wish: Flag, reply: Callable[[Answer], None], owner: Hashable) -> None:
-        """Queue that a flag is set, or taken back. Answered like a press; what is so already stays."""
 
     def flags(self, item: str) -> Collection[str]:
         """The names of the flags of this item that are set, as this node knows."""

@@ -22,6 +22,8 @@ PATHS: Final = {
     "home": "/",
     "article": "/items/once%3Ablog%2Fpost-42",
     "event": "/event/tap%3Atalk",
+    "overlay": "/overlay/tap%3Atalk",
+    "embed": "/embed/once%3Ablog%2Fpost-42",
     "cluster": "/cluster",
     "privacy": "/privacy",
 }
@@ -41,6 +43,9 @@ async def main() -> None:
                     for name, path in PATHS.items():
                         await _shoot(page, site.nginx.address + path, f"{name}-{size}-{scheme}")
                     await _shoot(page, _blog(site), f"blog-{size}-{scheme}")
+                    await page.goto(f"{site.nginx.address}/admin")
+                    await _open_desk(page, site.cluster.admin_token)
+                    await _save(page, f"admin-{size}-{scheme}")
                     await person.context.close()
             await _two_tabs(site)
             pressing.cancel()
@@ -50,8 +55,18 @@ async def main() -> None:
 async def _shoot(page: Page, address: str, name: str) -> None:
     await page.goto(address)
     await asyncio.sleep(SETTLED_S)
+    await _save(page, name)
+
+
+async def _save(page: Page, name: str) -> None:
     await page.screenshot(path=IMAGES / f"{name}.jpg", type="jpeg", quality=QUALITY)
     print(f"docs/images/{name}.jpg")
+
+
+async def _open_desk(page: Page, token: str) -> None:
+    await page.get_by_label("Admin token").fill(token)
+    await page.get_by_role("button", name="Open").click()
+    await page.locator("tr[data-item]").first.wait_for()
 
 
 def _blog(site: Site) -> str:
@@ -73,7 +88,7 @@ async def _two_tabs(site: Site) -> None:
         await page.goto(site.nginx.address)
     for number, page in enumerate(pages, 1):
         await asyncio.sleep(SETTLED_S / 2)
-        await page.screenshot(path=IMAGES / f"tab-{number}.jpg", type="jpeg", quality=QUALITY)
+        await _save(page, f"tab-{number}")
     await person.context.close()
 
 

@@ -93,7 +93,7 @@ class SimEngine:
     # -- wishes and offers, one transaction at a time
 
     def wish(self, wish: Wish, reply: Reply, owner: Hashable) -> None:
-        """What `Engine.press`, `reset` and `erase` do; the reply gets the outcome and the copies, once or twice."""
+        """What `Engine.wish` does; the reply gets the outcome and the copies, once or twice."""
         if self.is_read_only:
             reply(READ_ONLY, 0)
         else:

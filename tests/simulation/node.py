@@ -81,7 +81,7 @@ class SimNode:
         return self.engine.origin
 
     def wish(self, wish: Wish, reply: Reply, owner: Hashable) -> None:
-        """What `Engine.press`, `reset` and `erase` do; the reply gets the outcome and the copies, once or twice."""
+        """What `Engine.wish` does; the reply gets the outcome and the copies, once or twice."""
         self.engine.wish(wish, reply, owner)
 
     def limit(self, rate: float, burst: int) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from cluster.core.rows import Key
 from cluster.node import Node
-from cluster.surface import FROZEN, Answer, Changed, ClusterSettings, Flag, Snapshot
+from cluster.surface import FROZEN, Answer, Changed, ClusterSettings, Erasure, Flag, Reset, Snapshot
 from tests.support.ports import free_port
 from tests.support.waiting import wait_for
 from tests.unit.tables import HOME, press, visitor
@@ -120,17 +120,17 @@ async def converged(item: str, count: int, *nodes: Node) -> None:
 
 async def reset(node: Node, item: str = HOME) -> Answer:
     """Reset the item there; the last answer."""
-    return await _last_answer(lambda reply: node.reset(item, reply, "operator"))
+    return await _last_answer(lambda reply: node.wish(Reset(item), reply, "operator"))
 
 
 async def erase(node: Node, who: int) -> Answer:
     """Erase this visitor there; the last answer."""
-    return await _last_answer(lambda reply: node.erase(visitor(who), reply, "visitor"))
+    return await _last_answer(lambda reply: node.wish(Erasure(visitor(who)), reply, "visitor"))
 
 
 async def freeze(node: Node, item: str = HOME, *, is_set: bool = True) -> Answer:
     """Freeze the item there, or let it be pressed again; the last answer."""
-    return await _last_answer(lambda reply: node.flag(Flag(FROZEN, item, is_set), reply, "operator"))
+    return await _last_answer(lambda reply: node.wish(Flag(FROZEN, item, is_set), reply, "operator"))
 
 
 async def _last_answer(wish: Callable[[Callable[[Answer], None]], None]) -> Answer:
@@ -147,7 +147,7 @@ class Presser:
         self.answers: list[Answer] = []
 
     def press(self, n: int | None = None, item: str = HOME, gen: int | None = None) -> None:
-        self.node.press(press(n, item=item, who=self.who, gen=gen), self.answers.append, self)
+        self.node.wish(press(n, item=item, who=self.who, gen=gen), self.answers.append, self)
 
     async def last(self) -> Answer:
         return await wait_for(

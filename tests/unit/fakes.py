@@ -20,18 +20,20 @@ from cluster.surface import (
     Answer,
     BackupError,
     Changed,
+    Erasure,
     Flag,
     ItemState,
     Listed,
     NodeStatus,
     Place,
     Press,
+    Reset,
     Snapshot,
     Tally,
+    Wish,
 )
 
 Reply = Callable[[Answer], None]
-Wish = Press | Flag | tuple[str, str | bytes]
 
 
 class FakeEngine:
@@ -117,26 +119,15 @@ class FakeEngine:
             NodeStatus("node2", False, self.peers_state, "", "10.0.0.2:9000", 7, 0, "0.1.0", lag_s=0.25),
         ]
 
-    def press(self, press: Press, reply: Reply, owner: Hashable) -> None:
-        self.presses.append(press)
-        self._wish(press, reply, owner)
-
-    def reset(self, item: str, reply: Reply, owner: Hashable) -> None:
-        self._wish(("reset", item), reply, owner)
-
-    def erase(self, visitor: bytes, reply: Reply, owner: Hashable) -> None:
-        self._wish(("erase", visitor), reply, owner)
-
-    def flag(self, wish: Flag, reply: Reply, owner: Hashable) -> None:
-        self._wish(wish, reply, owner)
-
     def flags(self, item: str) -> set[str]:
         return self.names[item]
 
     def is_erased(self, visitor: bytes) -> bool:
         return visitor in self.erased
 
-    def _wish(self, wish: Wish, reply: Reply, owner: Hashable) -> None:
+    def wish(self, wish: Wish, reply: Reply, owner: Hashable) -> None:
+        if isinstance(wish, Press):
+            self.presses.append(wish)
         self._queue.append((wish, reply, owner))
         if not self.is_holding:
             asyncio.get_running_loop().call_soon(self.commit)
@@ -223,11 +214,11 @@ class FakeEngine:
         match wish:
             case Press():
                 return self._take(wish, changed), changed
-            case "reset", str(item):
+            case Reset(item):
                 self.gens[item] = self.gens.get(item, 0) + (not self.is_read_only)
                 changed.items[item] = self.item(item)
                 return self._answer(item, self.gens[item], 0), changed
-            case "erase", bytes(visitor):
+            case Erasure(visitor):
                 gone = Changed({}, {}) if self.is_read_only else self._forget_presses(visitor)
                 changed = Changed(changed.items | gone.items, changed.tallies, changed.erased | gone.erased)
                 return self._answer("", 0, 1), changed

@@ -30,7 +30,7 @@ async def test_subscribers_hear_of_a_commit_before_its_answers_do(site: Site) ->
     node = await site.start("n1")
     heard: list[Changed | Answer] = []
     node.subscribe(heard.append)
-    node.press(press(3), heard.append, "owner")
+    node.wish(press(3), heard.append, "owner")
     await wait_for(lambda: len(heard) == 2, 5, "both")
     changed, answer = heard
     assert isinstance(changed, Changed)
@@ -159,9 +159,9 @@ async def test_a_leaving_node_serves_its_peers_first(site: Site) -> None:
     """Its last commit follows on another so soon that its push is still held back."""
     one, two, three = await site.cluster()
     committed = asyncio.Event()
-    one.press(press(1), lambda _: committed.set(), "owner")
+    one.wish(press(1), lambda _: committed.set(), "owner")
     await asyncio.wait_for(committed.wait(), 5)
-    one.press(press(1000), lambda _: None, "owner")
+    one.wish(press(1000), lambda _: None, "owner")
     await site.stop("n1")
     await converged(HOME, 1000, two, three)
 

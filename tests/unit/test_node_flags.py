@@ -47,7 +47,7 @@ async def test_flags_outlive_the_process_and_reach_who_was_away(site: Site) -> N
     one = await site.start("n1")
     await freeze(one)
     answers: list[object] = []
-    one.flag(Flag(ALLOWED, ORIGIN, True), answers.append, "operator")
+    one.wish(Flag(ALLOWED, ORIGIN, True), answers.append, "operator")
     await wait_for(lambda: answers, 5, "an answer")
     await site.stop("n1")
     one = await site.start("n1")
