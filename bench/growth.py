@@ -15,7 +15,7 @@ import msgspec
 
 from bench import ledgers
 from bench.clusters import mesh, wait_until
-from bench.load import run_load
+from bench.load import Measured, run_load
 from bench.machine import SERVER_CORE, distance_ns
 from bench.replication import NEW_ACTORS, wait_until_level
 from bench.results import Result, Sample
@@ -65,11 +65,11 @@ class Growth(msgspec.Struct, frozen=True):
 
 def _watchers(number: int, folder: Path, seconds: float) -> Sample:
     """The floor beside it: sockets of many leave the core's caches, whoever writes to them."""
-    measured = {}
+    measured = list[Measured]()
     for subject in (FLOOR, OURS):
         with subject.start(folder / subject.name, OWN_TICK if subject is OURS else {}) as server:
-            measured[subject] = run_load(server, "fan", *subject.talk[FAN], seconds=seconds, connections=number)
-    floor, ours = measured[FLOOR], measured[OURS]
+            measured.append(run_load(server, "fan", *subject.talk[FAN], seconds=seconds, connections=number))
+    floor, ours = measured
     distance_ns = floor.distance_ns[0], ours.distance_ns[1]
     more = {"cpu_us": ours["cpu_us"], "floor_us": floor["cpu_us"]}
     return Sample(ours["cpu_us"] / floor["cpu_us"], distance_ns, more)

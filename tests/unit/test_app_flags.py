@@ -52,6 +52,7 @@ async def test_a_frozen_item_is_pressed_by_nobody_until_it_is_let_go(site: Site)
     site.engine.wanted = 1
     frozen = await say(site, FREEZE)
     assert frozen == {"type": "flagged", "name": "tap:a", "is_set": True, "copies": 0, "wanted": 1}
+    site.engine.wanted = 0
     refused = await problem_of(await site.client.post("/api/items/tap:a/press"), 409)
     assert refused["code"] == "frozen"
     assert (await ask(site, "/api/items/tap:a"))["frozen"] is True

@@ -1,19 +1,23 @@
 """What the benchmark makes of its figures: verdicts, ratios, growth, drifts, and the pages it writes."""
 
+import contextlib
 import math
 import random
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from bench import report, results, servers, soak
 from bench.__main__ import _cases, _measure
 from bench.growth import GROWTHS, TOLERANCE, Growth
+from bench.load import Measured
 from bench.results import Result, Run, Sample, compared, recorded
 from bench.rows import ROWS, Row
-from bench.subjects import FLOOR, OURS, PEERS
+from bench.subjects import FLOOR, OURS, PEERS, Subject
 
 NEAR, FAR = (90.0, 90.0), (480.0, 480.0)
 
@@ -29,6 +33,10 @@ def row(limit: float = 10, **more: Any) -> Row:
 def result(**samples: list[Sample]) -> Result:
     names = {"ours": OURS.name, "floor": FLOOR.name, "peer": PEERS[0].name}
     return Result("a-row", {names[who]: each for who, each in samples.items()})
+
+
+def replaced(subject: Subject, start: Any) -> Subject:
+    return msgspec.structs.replace(subject, start=partial(start, subject))
 
 
 def seen(*values: float, **more: float) -> list[Sample]:
@@ -81,6 +89,25 @@ def growth(order: Any = "constant") -> Growth:
 
 def grown(*values: float) -> Result:
     return Result("a-growth", {str(p): seen(v) for p, v in zip((10, 100, 10_000), values, strict=False)})
+
+
+def test_growth_with_watchers_is_beside_the_floors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    costs = iter([2.0, 5.0])
+
+    def run_load(*_: Any, connections: int, **__: Any) -> Measured:
+        assert connections == 100
+        return Measured({"cpu_us": next(costs)}, NEAR)
+
+    @contextlib.contextmanager
+    def start(subject: Any, *_: Any) -> Any:
+        yield subject.name
+
+    monkeypatch.setattr("bench.growth.run_load", run_load)
+    for subject in (FLOOR, OURS):
+        monkeypatch.setattr(f"bench.growth.{'FLOOR' if subject is FLOOR else 'OURS'}", replaced(subject, start))
+    (watchers,) = (each for each in GROWTHS if each.name == "growth-watchers")
+    sample = watchers.measure(100, tmp_path, 1.0)
+    assert (sample.value, sample.more) == (2.5, {"cpu_us": 5.0, "floor_us": 2.0})
 
 
 def test_growth_is_judged_by_its_largest_point_and_its_natural_order() -> None:
