@@ -56,13 +56,14 @@ def node_folder() -> Path:
     """A folder with the peers' servers for Node and their packages."""
     if not shutil.which("node") or not shutil.which("npm"):
         raise MissingError("node and npm (Debian: apt install nodejs npm)")
-    folder = PLACE / "peers-node"
+    # npm takes a link for another package.
+    folder = PLACE.resolve() / "peers-node"
     folder.mkdir(parents=True, exist_ok=True)
     for file in (*PEERS.glob("*.js"), *PEERS.glob("package*.json")):
         shutil.copy(file, folder)
     made = folder / "node_modules" / ".bin"
     if not made.exists() or _is_older(made, PEERS / "package-lock.json"):
-        _run("npm", "ci", "--silent", "--prefix", str(folder))
+        _run("npm", "ci", "--loglevel=error", "--no-fund", "--no-audit", "--prefix", str(folder))
         made.parent.touch()
     return folder
 
@@ -96,4 +97,4 @@ def _is_older(made: Path, wanted: Path) -> bool:
 def _run(*command: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise MissingError(f"{' '.join(command)}: {done.stderr.strip()[-300:]}")
+        raise MissingError(f"{Path(command[0]).name} {command[1]}: {done.stderr.strip()[:300]}")
