@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -79,6 +78,13 @@ class Environment:
         self.mistakes.append(Mistake(name, value, allowed))
 
 
+# It goes into headers: nothing but what a host may have.
+_WEB_ADDRESS: Final = re.compile(
+    r"(https?)://(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?", re.ASCII | re.IGNORECASE
+)
+_DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
+
+
 def is_host_port(value: str) -> bool:
     match = _HOST_PORT.match(value)
     return match is not None and 1 <= int(match[2]) <= 65535
@@ -89,14 +95,15 @@ def is_peer(value: str) -> bool:
 
 
 def is_web_address(value: str) -> bool:
-    """`http://host[:port]` or `https://host[:port]`, which is also how a browser writes an origin."""
-    try:
-        parts = urlsplit(value)
-        parts.port  # noqa: B018 - raises ValueError where the port is none
-    except ValueError:
-        return False
-    bare = (parts.path, parts.query, parts.fragment, parts.username) == ("", "", "", None)
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and bare
+    """`http://host[:port]` or `https://host[:port]`."""
+    match = _WEB_ADDRESS.fullmatch(value)
+    return match is not None and 1 <= int(match[2] or 1) <= 65535
+
+
+def is_origin(value: str) -> bool:
+    """A web address as a browser writes it in `Origin` (RFC 6454): without a default port. Case is nothing."""
+    match = _WEB_ADDRESS.fullmatch(value)
+    return is_web_address(value) and match is not None and match[2] != _DEFAULT_PORTS[match[1].lower()]
 
 
 def network(value: str) -> Network | None:

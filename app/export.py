@@ -73,11 +73,12 @@ async def export(request: web.Request) -> web.StreamResponse:
             number += len(page)
             await answer.write(_lines(page, form))
         await answer.write_eof()
-    except RefusedError as refused:
-        # The answer has begun, so no other one can say it.
-        _log.warning("items.export_broken", items=number, problem=refused.code)
-        assert request.transport is not None, "it was written to"
-        request.transport.abort()
+    except (RefusedError, ConnectionResetError) as broken:
+        # The answer has begun, so no other one can say it; or nobody reads it any more.
+        problem = broken.code if isinstance(broken, RefusedError) else "gone"
+        _log.warning("items.export_broken", items=number, problem=problem)
+        if request.transport is not None:
+            request.transport.abort()
         return answer
     _log.info("items.exported", items=number, format=form)
     return answer

@@ -13,11 +13,13 @@ from aiohttp import web
 
 from app import admin, asking, keys, presses, wire
 from app.api import json_response
-from app.environment import is_web_address
+from app.environment import is_origin
 from app.problems import RefusedError
 from cluster.surface import ALLOWED, FROZEN, Flag
 
-ORIGIN: Final = "an origin is written https://example.org, as a browser writes it: no path, no slash at the end"
+ORIGIN: Final = (
+    "an origin is written https://example.org, as a browser writes it: no path, no slash at the end, no :443"
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -44,9 +46,12 @@ async def _set_frozen(request: web.Request, *, is_frozen: bool) -> web.Response:
 async def frozen(request: web.Request) -> web.Response:
     """All items that are, also those that nobody has pressed."""
     admin.check_admin(request)
-    items = sorted(request.app[keys.DESK].engine.flags(FROZEN))
+    engine = request.app[keys.DESK].engine
+    items = sorted(engine.flags(FROZEN))
+    states = (await asking.read(engine, items)).items
     _log.info("items.frozen_listed", items=len(items))
-    return json_response({"items": items})
+    shown = [{"item": each, "gen": states[each].gen, "count": states[each].count, "frozen": True} for each in items]
+    return json_response({"items": shown})
 
 
 async def origins(request: web.Request) -> web.Response:
@@ -65,7 +70,7 @@ async def allow(request: web.Request) -> web.Response:
     except wire.MessageError as wrong:
         raise RefusedError("bad_message", str(wrong)) from wrong
     origin = wish.origin.lower()
-    if not is_web_address(origin):
+    if not is_origin(origin):
         raise RefusedError("bad_message", ORIGIN)
     done = await _set(request, Flag(ALLOWED, origin, wish.allowed))
     _log.info("origin.allowed" if wish.allowed else "origin.disallowed", origin=origin)
@@ -74,7 +79,12 @@ async def allow(request: web.Request) -> web.Response:
 
 async def _set(request: web.Request, wish: Flag) -> wire.Flagged:
     desk = request.app[keys.DESK]
-    answer = await asking.flag(desk.engine, wish)
+    try:
+        answer = await asking.flag(desk.engine, wish)
+    except RefusedError:
+        # It may be done all the same.
+        _log.warning("flag.unanswered", of=wish.item, name=wish.name, wanted=wish.is_set)
+        raise
     if answer.refusal is not None:
         raise presses.refusal_of(desk, answer.refusal)
     return wire.Flagged(name=wish.name, is_set=answer.n % 2 == 1, copies=answer.copies, wanted=answer.wanted)

@@ -36,7 +36,14 @@ async def bring_in(request: web.Request) -> web.Response:
         raise RefusedError("bad_message", str(wrong)) from wrong
     item = wish.item or f"{wish.kind}:{page_name(wish.page)}"
     presses.check_item(item)
-    answer = await asking.press_all(desk.engine, _presses(wish, item))
+    try:
+        answer = await asking.press_all(desk.engine, _presses(wish, item))
+    except RefusedError:
+        # They may be taken all the same; the same import again changes nothing.
+        _log.warning(
+            "item.import_unanswered", item=item, label=wish.label, first=wish.first, visitors=wish.visitors
+        )
+        raise
     if answer.refusal is not None:
         raise presses.refusal_of(desk, answer.refusal)
     _log.info("item.imported", item=item, label=wish.label, first=wish.first, visitors=wish.visitors)

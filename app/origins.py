@@ -14,7 +14,7 @@ class Origins:
         self._engine = engine
 
     def __contains__(self, origin: str) -> bool:
-        return origin in self.listed or origin in self.allowed
+        return origin in self.listed or origin in self._engine.flags(ALLOWED)
 
     @property
     def allowed(self) -> frozenset[str]:

@@ -41,7 +41,7 @@ REFUSALS: Final = {
     "frozen": Refusal("The item is closed: its count stays as it is.", 409),
     "unanswered": Refusal("Not answered in time: a press with n may be sent again.", 503, retry_after_s=1.0),
     "forbidden": Refusal("Forms of other sites may not press here.", 403),
-    "forbidden_origin": Refusal("This node does not serve pages of that origin: LIKE_ALLOWED_ORIGINS.", 403),
+    "forbidden_origin": Refusal("This node does not serve pages of that origin: /admin allows more.", 403),
     "overloaded": Refusal(
         "This node can take nobody more, or is about to stop: another one can.", 503, retry_after_s=1.0
     ),
@@ -59,13 +59,19 @@ def code_of(refusal: EngineRefusal) -> str:
 
 
 def error(
-    code: str, *, detail: str | None = None, message_id: int | None = None, retry_after_s: float | None = None
+    code: str,
+    *,
+    detail: str | None = None,
+    message_id: int | None = None,
+    retry_after_s: float | None = None,
+    n: int | None = None,
 ) -> wire.Error:
-    """The protocol's error message for this code."""
+    """The protocol's error message for this code; `n` is what the actor has."""
     refusal = REFUSALS[code]
     return wire.Error(
         code=code,
         message=detail or refusal.message,
         id=message_id,
+        n=n,
         retry_after=refusal.retry_after_s if retry_after_s is None else retry_after_s,
     )

@@ -204,8 +204,7 @@ class Session:
         elif answer.refusal == "reset":
             self._read([wish.item], partial(self._deliver_reset, wish.id))
         elif answer.refusal == "frozen":
-            self._refuse("frozen", message_id=wish.id)
-            self._read([wish.item], self._deliver_mine)
+            self._tell(error("frozen", message_id=wish.id, n=answer.n))
         elif answer.refusal == "erased":
             self._tell(error("bad_token", message_id=wish.id))
         else:

@@ -21,7 +21,7 @@ import msgspec
 
 from app import __version__, secret
 from app.budget import Limit, Limits
-from app.environment import Environment, Mistake, is_host_port, is_peer, is_web_address, network
+from app.environment import Environment, Mistake, is_host_port, is_origin, is_peer, is_web_address, network
 from app.guards import Network
 from cluster.surface import ClusterSettings
 
@@ -73,7 +73,7 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
     environment = Environment(variables)
     host = environment.text("LIKE_HOST", "127.0.0.1", _is_host, _HOST_ALLOWED)
     port = environment.whole("LIKE_PORT", 8080, 0, 65535)
-    origins = environment.words("LIKE_ALLOWED_ORIGINS", is_web_address, "origins such as https://example.org")
+    origins = environment.words("LIKE_ALLOWED_ORIGINS", is_origin, "origins such as https://example.org")
     plain: dict[str, Any] = {
         "host": host,
         "port": port,

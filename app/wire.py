@@ -184,12 +184,16 @@ class Erased(msgspec.Struct, frozen=True, tag="erased", kw_only=True):
 
 
 class Error(msgspec.Struct, frozen=True, tag="error", kw_only=True, omit_defaults=True):
-    """`erased`: it answers nothing, but says that the visitor of this connection was erased; a hello follows."""
+    """`erased`: it answers nothing, but says that the visitor of this connection was erased; a hello follows.
+
+    `n`: of a frozen item, the tally that the press would have raised.
+    """
 
     code: str
     message: str
     id: int | None = None
     retry_after: float | None = None
+    n: int | None = None
     erased: bool = False
 
 

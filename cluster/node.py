@@ -104,8 +104,6 @@ class Node:
             self._batches.close()
             raise
         self._answers = Answers(Copies(self._ledger.id), self._wanted_copies)
-        self._erased = set(self._ledger.erased)
-        self._flags = {item: set(names) for item, names in self._ledger.flags.items()}
         self._begin_origin(list(self._ledger.buckets))
         try:
             await self._peering.listen()
@@ -120,6 +118,8 @@ class Node:
 
     def _begin_origin(self, buckets: list[int]) -> None:
         """Speak as a new origin, from what the ledger holds (R1)."""
+        self._erased = set(self._ledger.erased)
+        self._flags = {item: set(names) for item, names in self._ledger.flags.items()}
         settings = self._settings
         identity = Identity(
             name=settings.name,

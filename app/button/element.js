@@ -150,7 +150,7 @@ class LikeButton extends HTMLElement {
       problem: name === "stopped" ? reasonOf(code) : counter.isFrozen ? frozenText() : "",
     });
     this.setAttribute("state", name);
-    this.#tell(`${count} ${mine}`, `${ownOf(item, mine)} ${words}`, { item, count, mine });
+    this.#tell(`${item} ${count} ${mine}`, `${ownOf(item, mine)} ${words}`, { item, count, mine });
   }
 
   /** The reader of this page is forgotten, with all likes: resolves to whether it was done. */
@@ -171,7 +171,13 @@ class LikeButton extends HTMLElement {
   }
 }
 
-const locale = document.documentElement.lang || navigator.language;
+let locale = navigator.language;
+try {
+  // A page may say `en_US`, which is none.
+  locale = Intl.getCanonicalLocales(document.documentElement.lang)[0] ?? locale;
+} catch {
+  // The reader's own, then.
+}
 const [language] = locale.split("-");
 speak({ button }, "en", locale);
 if (LANGUAGES.includes(language)) {

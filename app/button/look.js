@@ -51,6 +51,8 @@ export class Look {
   constructor(root, onPress) {
     root.adoptedStyleSheets = [sheet];
     root.append(this.#button, this.#words, this.region, this.#problem);
+    // A key that is held down is one press.
+    this.#button.addEventListener("keydown", (event) => event.repeat && event.preventDefault());
     this.#button.addEventListener("click", (event) => {
       const { detail } = /** @type {MouseEvent} */ (event);
       if (this.#button.ariaDisabled !== "true") onPress(detail > 1);

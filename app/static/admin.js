@@ -6,6 +6,9 @@
 
 import { formatted, speak, textOf } from "./words.js";
 
+/** A browser has begun to save a file by then. */
+const SAVED_MS = 10_000;
+
 /** @typedef {{item: string, gen: number, count: number, frozen: boolean}} Item */
 
 const { texts, language, locale } = JSON.parse(document.getElementById("texts")?.textContent ?? "");
@@ -71,6 +74,9 @@ function button(key, name, act) {
 /** @param {Item} item */
 const path = ({ item }) => `/api/admin/items/${encodeURIComponent(item)}`;
 
+/** @param {string} name */
+const rowOf = (name) => [...rows.children].find((each) => /** @type {HTMLElement} */ (each).dataset.item === name);
+
 /** A row of the table, in the place of the one that its item has. @param {Item} item */
 function show(item) {
   const row = document.createElement("tr");
@@ -86,7 +92,7 @@ function show(item) {
     button("reset", item.item, () => reset(item)),
   );
   row.append(head, element("td", formatted(item.count)), element("td", formatted(item.gen)), acts);
-  const before = [...rows.children].find((each) => /** @type {HTMLElement} */ (each).dataset.item === item.item);
+  const before = rowOf(item.item);
   const hadFocus = before?.contains(document.activeElement);
   if (before) before.replaceWith(row);
   else rows.append(row);
@@ -98,8 +104,9 @@ const look = async (name) => show(await told(`/api/admin/items/${encodeURICompon
 
 /** @param {Item} item @param {"freeze" | "unfreeze"} verb */
 async function freeze(item, verb) {
-  report(`${verb}_done`, item.item, await told(`${path(item)}/${verb}`, {}));
-  await look(item.item);
+  const done = await told(`${path(item)}/${verb}`, {});
+  report(`${verb}_done`, item.item, done);
+  show({ ...item, frozen: done.is_set });
 }
 
 /** @param {Item} item as it was looked at: a later generation is not ended */
@@ -110,8 +117,14 @@ async function reset(item) {
   dialog.showModal();
   await new Promise((resolve) => dialog.addEventListener("close", resolve, { once: true }));
   if (dialog.returnValue !== "yes") return;
-  report("reset_done", item.item, await told(`${path(item)}/reset`, { gen: item.gen }));
-  await look(item.item);
+  try {
+    const done = await told(`${path(item)}/reset`, { gen: item.gen });
+    report("reset_done", item.item, done);
+    show({ ...item, gen: done.gen, count: done.count });
+  } catch (error) {
+    await look(item.item); // Somebody else's reset, perhaps: it is asked of the next generation then.
+    throw error;
+  }
 }
 
 async function more() {
@@ -149,7 +162,7 @@ async function save(form) {
   link.href = URL.createObjectURL(await answer.blob());
   link.download = `likes.${form}`;
   link.click();
-  URL.revokeObjectURL(link.href);
+  setTimeout(() => URL.revokeObjectURL(link.href), SAVED_MS);
   say("export_done");
 }
 
@@ -168,6 +181,8 @@ onSubmit("enter", async (fields) => {
   rows.replaceChildren();
   place = "0:";
   await more();
+  // Those that nobody has pressed are in no list.
+  for (const item of (await told("/api/admin/frozen")).items) if (!rowOf(item.item)) show(item);
   await showOrigins();
   by("enter").hidden = true;
   by("desk").hidden = false;

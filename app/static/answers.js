@@ -129,7 +129,7 @@ function land({ inFlight }, tally, id) {
 }
 
 /** @param {Presser} presser @param {Message} message */
-function hearRefusal(presser, { id, code, retry_after }) {
+function hearRefusal(presser, { id, code, retry_after, n }) {
   const flight = presser.inFlight.get(id);
   presser.inFlight.delete(id);
   if (!flight || flight.tally.kept.gen !== flight.gen) return;
@@ -138,18 +138,19 @@ function hearRefusal(presser, { id, code, retry_after }) {
   tally.behinds = code === "behind" ? tally.behinds + 1 : 0;
   const isLater = ["behind", "rate_limited", "read_only"].includes(code);
   if (isLater && tally.behinds < BEHINDS_MAX) presser.retry(tally, retry_after);
-  else drop(presser, tally, flight.gen);
+  else drop(presser, tally, flight.gen, n);
 }
 
 /**
- * The node will never take this: a tally of an old generation, or one it finds wrong. Start from the node's.
- * @param {Presser} presser @param {Tally} tally @param {number} gen
+ * The node will never take this: a tally of an old generation, of a frozen item, or one it finds wrong. Start from
+ * the node's.
+ * @param {Presser} presser @param {Tally} tally @param {number} gen @param {number} [n] what the node has
  */
-function drop(presser, tally, gen) {
+function drop(presser, tally, gen, n = 0) {
   const counter = presser.tallies.counters.get(tally.item);
   const node = counter?.nodeGen ?? gen;
   counter?.believe();
-  Object.assign(tally, { committed: 0, asked: 0, behinds: 0 });
-  tally.kept = learned(node, 0);
-  presser.change(tally, (kept) => (kept.gen === gen ? learned(node, 0) : kept));
+  Object.assign(tally, { committed: n, asked: n, learned: n, behinds: 0 });
+  const now = (tally.kept = learned(node, n));
+  presser.change(tally, (kept) => (kept.gen === gen ? now : kept));
 }

@@ -77,11 +77,12 @@ export class Counter {
   }
 
   /**
-   * Whether this generation was given up: other tabs may still hold presses of it.
+   * Whether nothing of this generation is to be taken over: it was given up, but other tabs may still hold presses of
+   * it; or nobody may press now, and a tab that has not heard may go on storing what others were refused.
    * @param {number} gen
    */
   isVoid(gen) {
-    return gen > this.gen && gen <= this.#voidUpTo;
+    return this.isFrozen || (gen > this.gen && gen <= this.#voidUpTo);
   }
 
   /**

@@ -203,8 +203,7 @@ export class Streaming {
     } else {
       if (!REFUSALS.includes(said.code)) throw new Error(said.code);
       if (said.code === "reset") this.#hear({ type: "mine", tallies: { [item]: { gen: said.gen, n: 0 } } });
-      this.#hear({ type: "error", id, code: said.code, retry_after: said.retry_after });
-      if (said.code === "frozen") this.#hear({ type: "mine", tallies: { [item]: { gen: said.gen, n: said.n } } });
+      this.#hear({ type: "error", id, code: said.code, retry_after: said.retry_after, n: said.n });
       if (said.code === "bad_token") this.refresh(); // Whose it was is erased: that answer says so.
     }
   }

@@ -44,8 +44,8 @@ export class Store {
     // So begin all its entries; the lock and the channel have the bare name.
     this.name = `like@${server}`;
     try {
-      localStorage.setItem("like", "");
-      localStorage.removeItem("like");
+      localStorage.setItem(this.name, "");
+      localStorage.removeItem(this.name);
       this.#shelf = localStorage;
       this.isDurable = true;
     } catch {
@@ -152,8 +152,18 @@ export class Store {
    * @param {() => void} run
    */
   async locked(run) {
-    if (navigator.locks) await navigator.locks.request(this.name, run);
-    else run();
+    let isRun = false;
+    const once = () => {
+      isRun = true;
+      return run();
+    };
+    try {
+      await navigator.locks.request(this.name, once);
+    } catch (error) {
+      if (isRun) throw error;
+      // Without locks, or where a browser keeps everything from the page: then it is alone with what it has.
+      await once();
+    }
   }
 
   /** The visitor's token, "" if none was taken. */

@@ -39,6 +39,8 @@ export class PressForm {
     this.form = form;
     this.button = /** @type {HTMLButtonElement} */ (form.querySelector("button"));
     this.button.addEventListener("click", (event) => this.#click(event, onPress));
+    // A key that is held down is one press.
+    this.button.addEventListener("keydown", (event) => event.repeat && event.preventDefault());
     form.addEventListener("submit", (event) => event.preventDefault());
   }
 

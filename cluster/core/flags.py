@@ -44,7 +44,7 @@ def name_of(row: Row) -> str | None:
     """The name of the flag in this row; None where it says none of its own, as no version of ours writes it."""
     try:
         name = _names.decode(row.ext)
-    except msgspec.DecodeError:
+    except ValueError:  # msgspec's own, and that of text that is none.
         return None
     return name if flag_actor(name) == row.actor else None
 

@@ -6,7 +6,7 @@ A wish is answered after the commit, once or twice. These values cross the borde
 
 import msgspec
 
-from cluster.core.flags import flag_actor
+from cluster.core.flags import NAME_BYTES_MAX, flag_actor
 from cluster.core.items import erasure_key
 from cluster.core.rows import Key
 
@@ -60,11 +60,18 @@ class Erasure(msgspec.Struct, frozen=True):
 
 
 class Flag(msgspec.Struct, frozen=True):
-    """An operator's wish: that the flag of this name is set, or is not. `item` is one of `flags.FLAGS`."""
+    """An operator's wish: that the flag of this name is set, or is not. `item` is one of `flags.FLAGS`.
+
+    Raises ValueError where no row has room for the name.
+    """
 
     item: str
     name: str
     is_set: bool
+
+    def __post_init__(self) -> None:
+        if len(self.name.encode()) > NAME_BYTES_MAX:
+            raise ValueError(f"the name of a flag has at most {NAME_BYTES_MAX} bytes")
 
     @property
     def key(self) -> Key:

@@ -45,8 +45,10 @@ async def calm_site(one_site: Site) -> AsyncIterator[Site]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def site(calm_site: Site) -> AsyncIterator[Site]:
     yield calm_site
+    complaints = await calm_site.say_goodbye()
     await calm_site.mend()
     assert_no_trouble(calm_site)
+    assert not complaints, "pages complained:\n" + "\n".join(complaints)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -41,7 +41,11 @@ class Firefox:
         """One after the other: what the browser answers."""
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(json.dumps({"act": act, **wish}).encode() + b"\n")
-        line = await asyncio.wait_for(self._process.stdout.readline(), ANSWER_WITHIN_S)
+        try:
+            line = await asyncio.wait_for(self._process.stdout.readline(), ANSWER_WITHIN_S)
+        except TimeoutError:
+            self._process.kill()  # What it still says would be taken for the next answer.
+            raise
         assert line, "Firefox has gone"
         answer = json.loads(line)
         assert "error" not in answer, f"{act}: {answer['error']}"

@@ -194,7 +194,40 @@ async def test_a_button_on_an_item_that_was_reset_is_pressed_like_any_other(calm
 
 
 async def test_a_bad_item_leaves_the_buttons_beside_it_alone(calm_site: Site, name: str) -> None:
-    body = f'<like-button item="my post"></like-button><like-button item="once:{name}"></like-button>'
+    body = f'<like-button item="a" kind="odd"></like-button><like-button item="once:{name}"></like-button>'
     reader = await embed(calm_site, name, body)
     await reader.assert_shows("0", 1)
     await reader.assert_shows("", 0)
+
+
+async def test_a_name_in_plain_words_is_liked_as_it_can_be_written(calm_site: Site, name: str) -> None:
+    reader = await embed(calm_site, name, f'<like-button item="my post, {name}"></like-button>')
+    await reader.assert_shows("0")
+    await reader.button().click()
+    await reader.assert_liked(True)
+    await calm_site.cluster.assert_converged(f"once:my%20post%2c%20{name}", 1)
+
+
+async def test_a_page_in_a_language_that_is_none_has_its_button(calm_site: Site, name: str) -> None:
+    script = "document.addEventListener('readystatechange', () => { document.documentElement.lang = 'en_US'; });"
+    reader = await embed(calm_site, name, f'<like-button item="once:{name}"></like-button>', script=script)
+    await reader.assert_shows("0")
+
+
+async def test_a_key_that_is_held_down_is_one_press(calm_site: Site, name: str) -> None:
+    reader = await embed(calm_site, name, f'<like-button item="tap:{name}"></like-button>')
+    await reader.assert_shows("0")
+    await reader.button().focus()
+    for _ in range(4):
+        await reader.page.keyboard.down("Enter")
+    await reader.page.keyboard.up("Enter")
+    await reader.assert_shows("1")
+    await calm_site.cluster.assert_converged(f"tap:{name}", 1)
+
+
+async def test_where_a_browser_gives_no_locks_presses_count_all_the_same(calm_site: Site, name: str) -> None:
+    script = "navigator.locks.request = () => Promise.reject(new DOMException('no', 'SecurityError'));"
+    reader = await embed(calm_site, name, f'<like-button item="once:{name}"></like-button>', script=script)
+    await reader.assert_shows("0")
+    await reader.button().click()
+    await calm_site.cluster.assert_converged(f"once:{name}", 1)

@@ -141,7 +141,9 @@ async def test_after_a_day_of_use_no_address_is_on_any_disk(tmp_path: Path) -> N
         assert disk.with_(known), known
     for address in (address for hour in range(HOURS) for address in (*named(hour), own(hour))):
         assert disk.with_(address.encode()) == []
-        assert disk.with_(ip_address(address).packed) == []
+        # Four bytes are found in what is random, too.
+        if len(packed := ip_address(address).packed) > 4:
+            assert disk.with_(packed) == []
 
 
 async def _somebody(cluster: Cluster, node: Node) -> str:

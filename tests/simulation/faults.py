@@ -52,13 +52,12 @@ class Faults:
             (1.0, self.old_backup_put_back),
             (0.6, self.cloned_disk),
             (1.0, self.snapshot_put_back),
-            (1.0, self.lost_reset),
+            (1.3, self.lost_reset),
             (4.0, self.backup),
             (0.5, self.equal_names),
             (0.5, self.joining_node),
             (0.5, self.leaving_node),
             (1.5, self.reset),
-            (1.5, self.flag),
             (0.6, people.erasure),
             (0.8, people.lost_storage),
         )
@@ -296,9 +295,3 @@ class Faults:
         if (node := self._one_up()) is not None:
             self._note("reset")
             self.cluster.operators.reset(self.life.random_item(), node)
-
-    def flag(self) -> None:
-        """An operator freezes an item, or lets it go."""
-        if (node := self._one_up()) is not None:
-            self._note("flag")
-            self.cluster.operators.freeze(self.life.random_item(), node, is_set=self.world.chance(0.5))

@@ -15,6 +15,7 @@ from tests.simulation.promises import promise
 
 KINDS = ("tap", "once", "clap")
 LIFE_S = 25.0
+FREEZES_PER_S = 0.1
 
 
 class Life:
@@ -64,6 +65,7 @@ class Life:
         self.cluster.start()
         end = world.now + LIFE_S
         self._press_until(end)
+        self._freeze_until(end)
         self.faults.strike_until(end)
         world.run_for(LIFE_S)
         self.cluster.heal()
@@ -97,6 +99,19 @@ class Life:
                 world.after(world.random.expovariate(12.0), press)
 
         world.after(0.5, press)
+
+    def _freeze_until(self, end: float) -> None:
+        """An operator freezes items, and lets them go, by whichever node answers."""
+        world = self.world
+
+        def freeze() -> None:
+            up = [node for node in self.cluster.nodes if node.is_up and not node.is_frozen]
+            if up and world.now < end:
+                item, is_set = self.random_item(), world.chance(0.5)
+                self.cluster.operators.freeze(item, world.random.choice(up), is_set=is_set)
+            world.after(world.random.expovariate(FREEZES_PER_S), freeze)
+
+        world.after(1.0, freeze)
 
 
 def nodes_of(seed: int) -> int:

@@ -57,7 +57,8 @@ async def test_a_frozen_item_is_pressed_by_nobody_until_it_is_let_go(site: Site)
     assert refused["code"] == "frozen"
     assert (await ask(site, "/api/items/tap:a"))["frozen"] is True
     assert (await ask(site, "/api/items/tap:b"))["frozen"] is False
-    assert await ask(site, "/api/admin/frozen") == {"items": ["tap:a"]}
+    frozen = [{"item": "tap:a", "gen": 0, "count": 0, "frozen": True}]
+    assert await ask(site, "/api/admin/frozen") == {"items": frozen}
     assert (await say(site, UNFREEZE))["is_set"] is False
     async with site.client.post("/api/items/tap:a/press") as pressed:
         assert pressed.status == 200
@@ -101,8 +102,7 @@ async def test_after_a_refusal_the_connection_hears_what_it_has(site: Site) -> N
     await browser.hear("pressed")
     site.engine.put_flag(FROZEN, "clap:a")
     await browser.say(type="press", id=2, item="clap:a", n=5)
-    await browser.hear("error")
-    assert (await browser.hear("mine"))["tallies"] == {"clap:a": {"gen": 0, "n": 3}}
+    assert (await browser.hear("error"))["n"] == 3
 
 
 async def test_who_polls_hears_also_of_what_is_not_frozen_any_more(site: Site) -> None:
@@ -149,7 +149,13 @@ async def test_an_origin_is_allowed_and_not_any_more(site: Site) -> None:
     "body",
     [None, {}, {"origin": BLOG}, {"origin": f"{BLOG}/", "allowed": True}, {"origin": "*", "allowed": True},
      {"origin": "null", "allowed": True}, {"origin": "javascript:alert(1)", "allowed": True},
-     {"origin": "https://" + "x" * 250, "allowed": True}, {"origin": BLOG, "allowed": "yes"}],
+     {"origin": "https://" + "x" * 250, "allowed": True}, {"origin": BLOG, "allowed": "yes"},
+     {"origin": "https://" + "ü" * 200, "allowed": True}, {"origin": f"{BLOG}\n", "allowed": True},
+     {"origin": "https://a\r\n.com", "allowed": True}, {"origin": "https://a b *", "allowed": True},
+     {"origin": "https://x; script-src *", "allowed": True}, {"origin": "https://*.blog.example", "allowed": True},
+     {"origin": f"{BLOG}:443", "allowed": True}, {"origin": "http://a:80", "allowed": True},
+     {"origin": "https://a:65536", "allowed": True}, {"origin": "https://a?", "allowed": True},
+     {"origin": "https://u@a", "allowed": True}, {"origin": "https://a,b", "allowed": True}],
 )  # fmt: skip
 async def test_what_is_no_origin_is_refused(site: Site, body: Any) -> None:
     refused = await problem_of(await site.client.post(ORIGINS, json=body, headers=ADMIN), 400)

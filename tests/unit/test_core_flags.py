@@ -48,9 +48,13 @@ def test_the_longest_name_fits_into_a_row() -> None:
     table = Table()
     table.commit(Flag(ALLOWED, longest, True))
     assert table.flags[ALLOWED] == {longest}
+    with pytest.raises(ValueError, match="at most 253 bytes"):
+        Flag(ALLOWED, longest + "x", True)
+    with pytest.raises(ValueError, match="at most 253 bytes"):
+        Flag(ALLOWED, "ü" * 127, True)
 
 
-@pytest.mark.parametrize("ext", [b"", b"\xff", ext_of(POST), b"\x93\x01\x02\x03"])
+@pytest.mark.parametrize("ext", [b"", b"\xff", b"\xa1\xff", ext_of(POST), b"\x93\x01\x02\x03"])
 def test_a_row_that_does_not_say_its_own_name_is_kept_and_sets_nothing(ext: bytes) -> None:
     table = Table()
     table.take(frozen_row(1, ext=ext))
