@@ -27,6 +27,8 @@ PATHS: Final = {
     "cluster": "/cluster",
     "privacy": "/privacy",
 }
+# What an overlay lies on.
+VIDEO: Final = "linear-gradient(160deg, #2c3e50, #4a6572 60%, #26323d)"
 # Whatever moves has come to rest then, but for the hearts.
 SETTLED_S: Final = 2.5
 QUALITY: Final = 80
@@ -54,6 +56,8 @@ async def main() -> None:
 
 async def _shoot(page: Page, address: str, name: str) -> None:
     await page.goto(address)
+    if name.startswith("overlay"):
+        await page.evaluate(f"document.documentElement.style.background = {VIDEO!r}")
     await asyncio.sleep(SETTLED_S)
     await _save(page, name)
 
