@@ -141,7 +141,7 @@ async def _render(
         "node": desk.node,
         "notice": notice if notice in texts.entries["notices"] else None,
         "t": texts,
-        "script_texts": texts.for_script("button", "status", "saving", "page", "event"),
+        "script_texts": texts.for_script("button", "status", "saving", "page", "event", "notices"),
         "top": request.app[keys.TOP].items() if page == "event" else (),
         "origin": guards.origin_of(request),
     }

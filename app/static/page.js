@@ -22,9 +22,12 @@ export const forms = [...document.querySelectorAll("form[data-item]")].map(
 );
 
 let viewers = 0;
+/** Why the last press was not taken, until the next one. */
+let refusal = "";
 const { handlers } = site.connection;
 const { onMessage } = handlers;
 handlers.onMessage = (message) => {
+  if (message.type === "error" && message.id !== undefined) refusal = message.code;
   if (message.type === "viewers") viewers = message.viewers[forms[0].item] ?? viewers;
   onMessage(message);
 };
@@ -37,6 +40,7 @@ function words(item) {
 
 /** @param {string} item */
 function press(item) {
+  refusal = "";
   const liked = site.press(item);
   pace.now();
   forms.find((form) => form.item === item)?.celebrate(liked || kindOf(item) !== "once");
@@ -81,6 +85,7 @@ function show() {
     isLive,
     isReadOnly: presser.isReadOnly,
     isDurable: store.isDurable,
+    refusal,
   });
   announce();
   for (const run of after) run();

@@ -4,6 +4,8 @@
 import { textOf } from "./words.js";
 
 const COPIED_MS = 2000;
+/** Nothing moves when the button comes. A page that allows no such style puts it into its sheet. */
+const ROOM = "display: inline-block; min-width: 10rem; min-height: 44px; vertical-align: middle";
 
 const details = /** @type {HTMLDetailsElement} */ (document.getElementById("snippet"));
 const form = /** @type {HTMLFormElement} */ (details.querySelector("form"));
@@ -27,7 +29,7 @@ function show() {
   const written = Object.entries(attributes).map(([name, value]) => ` ${name}="${escaped(value)}"`);
   code.textContent =
     `<script async src="${location.origin}/static/like-button.js"></script>\n` +
-    `<like-button${written.join("")}></like-button>`;
+    `<like-button${written.join("")} style="${ROOM}"></like-button>`;
   for (const name of ["item", "label", "theme"]) {
     if (name in attributes) preview.setAttribute(name, attributes[name]);
     else preview.removeAttribute(name);

@@ -6,7 +6,7 @@
  */
 
 import { kindOf } from "./items.js";
-import { formatted, reasonOf, savingOf, statusOf, textOf, unitOf } from "./words.js";
+import { formatted, hasNotice, reasonOf, savingOf, statusOf, textOf, unitOf } from "./words.js";
 
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const RIPPLE_MS = 900;
@@ -123,9 +123,10 @@ export class StatusLine {
     write(this.viewers, n ? textOf("page", "viewers", { n }) : "");
   }
 
-  /** @param {{waiting: number, isSaved: boolean, isLive: boolean, isReadOnly: boolean, isDurable: boolean}} facts */
-  showSaving({ waiting, isSaved, isLive, isReadOnly, isDurable }) {
+  /** @param {{waiting: number, isSaved: boolean, isLive: boolean, isReadOnly: boolean, isDurable: boolean, refusal: string}} facts */
+  showSaving({ waiting, isSaved, isLive, isReadOnly, isDurable, refusal }) {
     this.saved.dataset.saved = waiting > 0 ? "waiting" : isSaved ? "saved" : "nothing";
+    if (isLive && !isReadOnly && hasNotice(refusal)) return write(this.saved, textOf("notices", refusal));
     if (waiting === 0) return write(this.saved, isSaved ? savingOf("saved", 0) : "");
     if (isLive) return write(this.saved, savingOf(isReadOnly ? "read_only" : "waiting", waiting));
     return write(this.saved, savingOf(isDurable ? "kept" : "unkept", waiting));

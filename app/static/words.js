@@ -74,6 +74,9 @@ export const reasonOf = (code) =>
 /** A text of a part that this page speaks. @param {string} part @param {string} key @param {Record<string, string | number>} values */
 export const textOf = (part, key, values = {}) => filled(/** @type {any} */ (texts)[part][key], values);
 
+/** Whether there are words for this refusal of a press. @param {string} code */
+export const hasNotice = (code) => code in (texts.notices ?? {});
+
 /** @param {keyof Texts["status"]} name @param {Record<string, string>} values */
 export const statusOf = (name, values) => textOf("status", name, values);
 

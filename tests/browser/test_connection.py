@@ -1,5 +1,6 @@
 """The connection: what ends it for good, and what brings it back."""
 
+import itertools
 import time
 
 import pytest
@@ -200,3 +201,28 @@ async def test_who_only_listens_says_something_before_the_node_takes_it_for_gone
     said = await run(lines)
     assert {kind for kind, _ in said} == {"ping"}
     assert len(said) == 3
+
+
+async def test_a_page_that_finds_no_node_asks_less_and_less_often(calm_site: Site) -> None:
+    tab = await (await calm_site.meet()).new_tab()
+    await tab.page.clock.install()
+    # Without chance, and by the page's own clock.
+    await tab.page.add_init_script("Math.random = () => 0.999;")
+    now_s = 0.0
+    dialled_at: list[float] = []
+
+    async def refuse(route: WebSocketRoute) -> None:
+        dialled_at.append(now_s)
+        await route.close(code=4004)
+
+    await tab.page.route_web_socket("**/live", refuse)
+    await tab.open(is_live=False)
+    while now_s < 50:
+        await tab.page.clock.run_for(250)
+        await tab.page.evaluate("true")  # Whatever was dialled is known here.
+        now_s += 0.25
+    gaps = [after - before for before, after in itertools.pairwise(dialled_at)]
+    assert len(gaps) >= 6
+    assert all(before <= after + 0.5 for before, after in itertools.pairwise(gaps))
+    assert gaps[0] <= 1.5
+    assert 9.5 <= gaps[-1] <= 11

@@ -231,3 +231,20 @@ async def test_where_a_browser_gives_no_locks_presses_count_all_the_same(calm_si
     await reader.assert_shows("0")
     await reader.button().click()
     await calm_site.cluster.assert_converged(f"once:{name}", 1)
+
+
+async def test_nothing_moves_on_a_page_that_has_the_snippet(calm_site: Site, name: str) -> None:
+    page = await (await calm_site.meet()).context.new_page()
+    await page.goto(f"{calm_site.nginx.address}/items/{quote(f'once:{name}', safe='')}")
+    await page.locator("#snippet summary").click()
+    await page.get_by_label("Name").fill(f"{name}/post")
+    snippet = await page.locator("#code").inner_text()
+    assert f'item="once:{name}/post"' in snippet
+    await page.add_init_script(SHIFTS)
+    await page.goto(calm_site.blog.write_plain(f"/{name}", f"<p>before {snippet} after</p><p>below</p>"))
+    reader = Embedded(page)
+    await reader.assert_shows("0")
+    await reader.button().click()
+    await reader.assert_shows("1")
+    await page.evaluate("new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 50)))")
+    assert await page.evaluate("shifts") == []

@@ -79,3 +79,17 @@ async def test_a_count_does_not_fall_when_the_tab_comes_back(site: Site) -> None
     await tab.wait_until_live(BACK_WITHIN_S)
     await tab.assert_saved()
     assert await tab.recorded_counts() == [5, 6, 7]
+
+
+async def test_what_others_pressed_meanwhile_is_shown_when_the_tab_comes_back(calm_site: Site, name: str) -> None:
+    item = f"tap:{name}"
+    person = await calm_site.meet()
+    tab, other = await person.open(item), await (await calm_site.meet()).open(item)
+    await person.context.set_offline(True)
+    await tab.wait_until_offline()
+    await other.press(item, 3)
+    await other.assert_saved()
+    await tab.assert_shows(item, 0)
+    await person.context.set_offline(False)
+    await tab.wait_until_live()
+    await tab.assert_shows(item, 3, within_s=1)

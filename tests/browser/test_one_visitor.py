@@ -20,6 +20,17 @@ async def test_a_double_click_is_one_like(calm_site: Site, name: str) -> None:
     await calm_site.cluster.assert_converged(item, 1)
 
 
+async def test_every_press_of_a_tap_counts_of_a_double_click_and_of_two_tabs(calm_site: Site, name: str) -> None:
+    item = f"tap:{name}"
+    person = await calm_site.meet()
+    for count in (2, 4):
+        tab = await person.open(item)
+        await tab.button(item).dblclick()
+        await tab.assert_shows(item, count)
+        await tab.assert_saved()
+    await calm_site.cluster.assert_converged(item, 4)
+
+
 async def test_a_like_can_be_taken_back_and_given_again(calm_site: Site, name: str) -> None:
     item = f"once:{name}"
     tab = await (await calm_site.meet()).open(item)

@@ -31,6 +31,19 @@ async def test_nothing_moves_overflows_or_is_too_small_to_hit(calm_site: Site, w
         assert box and box["width"] >= 44 and box["height"] >= 44
 
 
+@pytest.mark.parametrize(
+    "path", ["/items/once%3Aa", "/embed/once%3Aa", "/event/tap%3Aa", "/cluster", "/privacy", "/admin"]
+)
+async def test_what_is_pressed_is_large_enough_on_every_page(calm_site: Site, path: str) -> None:
+    page = (await (await calm_site.meet(viewport={"width": 360, "height": 800})).new_tab()).page
+    await page.goto(calm_site.nginx.address + path)
+    targets = await page.locator("button:visible, a:visible, summary:visible, input:visible").all()
+    assert targets
+    for target in targets:
+        box = await target.bounding_box()
+        assert box and box["width"] >= 44 and box["height"] >= 44, await target.inner_text()
+
+
 async def test_a_screen_reader_gets_constant_names_and_one_polite_line(calm_site: Site, name: str) -> None:
     item = f"once:{name}"
     tab = await (await calm_site.meet()).open(item)
