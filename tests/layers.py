@@ -94,7 +94,7 @@ LAYERS: Final = {
         Layer("unit", 55),
         Layer("simulation", 120),
         Layer("cluster", 180, ("nginx",)),
-        Layer("browser", 180, ("nginx", "npm", _CHROMIUM)),
+        Layer("browser", 180, ("nginx", "npm", _CHROMIUM, "firefox-esr|firefox")),
         Layer("compose", 180, ("docker",)),
         Layer("overload", 75, ("nginx",)),
         Layer("faults", 180, _FAULTS_NEED, needs_root=True),
