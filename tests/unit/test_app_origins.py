@@ -78,3 +78,14 @@ async def test_the_buttons_script_may_be_loaded_by_every_page(site: Site) -> Non
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
     assert answer.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
     assert answer.headers["Cache-Control"] == "no-cache"
+
+
+async def test_the_buttons_script_is_sent_compressed(site: Site) -> None:
+    sizes = {}
+    for coding in ("gzip", "identity"):
+        async with site.client.get("/static/like-button.js", headers={"Accept-Encoding": coding}) as script:
+            assert script.headers.get("Content-Encoding", "identity") == coding
+            assert script.headers["Access-Control-Allow-Origin"] == "*"
+            sizes[coding] = int(script.headers["Content-Length"])
+            assert "customElements" in await script.text()
+    assert sizes["gzip"] <= 8 * 1024 < sizes["identity"]
