@@ -14,6 +14,7 @@ import aiohttp
 from tests.support.cluster import Cluster
 from tests.support.nginx import Nginx
 from tests.support.node import Node
+from tests.support.waiting import wait_for
 
 HOURS: Final = 24
 ITEM: Final = "once:a-day/of-use"
@@ -128,13 +129,14 @@ async def test_after_a_day_of_use_no_address_is_on_any_disk(tmp_path: Path) -> N
                 if hour == HOURS // 2:
                     await nodes[1].restart()
                 await cluster.wait_until_ready()
+            counted = await wait_for(lambda: _same_everywhere(nodes), 10, "all nodes to count the same")
             await cluster.erase(await _somebody(cluster, nodes[0]))
+            await cluster.assert_converged(ITEM, counted, within_s=10)
             headers = {"Authorization": f"Bearer {cluster.admin_token}"}
             async with cluster.session.get(f"{nodes[0].address}/api/admin/backup", headers=headers) as backup:
                 (tmp_path / "backup").write_bytes(await backup.read())
             # They were all there, and were answered in all ways.
             assert {200, 303, 400, 401, 403, 404, 413} <= seen
-            await cluster.assert_converged(ITEM, await nodes[0].count(ITEM))
     disk = Disk(tmp_path)
     # What is looked for is looked for where it would be.
     for known in (ITEM.encode(), b"link.lost", b"GET "):
@@ -144,6 +146,11 @@ async def test_after_a_day_of_use_no_address_is_on_any_disk(tmp_path: Path) -> N
         # Four bytes are found in what is random, too.
         if len(packed := ip_address(address).packed) > 4:
             assert disk.with_(packed) == []
+
+
+async def _same_everywhere(nodes: list[Node]) -> int | None:
+    counts = {await node.count(ITEM) for node in nodes}
+    return counts.pop() if len(counts) == 1 else None
 
 
 async def _somebody(cluster: Cluster, node: Node) -> str:
