@@ -134,14 +134,17 @@ async function more() {
   by("more").hidden = !place;
 }
 
-async function showOrigins() {
-  const { settings, allowed } = await told("/api/admin/origins");
-  const fixed = settings.map((/** @type {string} */ origin) => {
+/** What is allowed, as far as this page knows: another node may hear of a change only after it was asked. */
+let origins = { settings: /** @type {string[]} */ ([]), allowed: /** @type {string[]} */ ([]) };
+
+function showOrigins() {
+  const { settings, allowed } = origins;
+  const fixed = settings.map((origin) => {
     const line = element("li", origin);
     line.append(element("span", textOf("admin", "in_settings")));
     return line;
   });
-  const others = allowed.map((/** @type {string} */ origin) => {
+  const others = allowed.map((origin) => {
     const line = element("li", origin);
     line.append(button("disallow", origin, () => allow(origin, false)));
     return line;
@@ -151,8 +154,11 @@ async function showOrigins() {
 
 /** @param {string} origin @param {boolean} allowed */
 async function allow(origin, allowed) {
-  report(allowed ? "allow_done" : "disallow_done", origin, await told("/api/admin/origins", { origin, allowed }));
-  await showOrigins();
+  const done = await told("/api/admin/origins", { origin, allowed });
+  report(allowed ? "allow_done" : "disallow_done", origin, done);
+  const others = origins.allowed.filter((each) => each !== done.name);
+  origins.allowed = done.is_set ? [...others, done.name].sort() : others;
+  showOrigins();
 }
 
 /** @param {string} form */
@@ -183,7 +189,8 @@ onSubmit("enter", async (fields) => {
   await more();
   // Those that nobody has pressed are in no list.
   for (const item of (await told("/api/admin/frozen")).items) if (!rowOf(item.item)) show(item);
-  await showOrigins();
+  origins = await told("/api/admin/origins");
+  showOrigins();
   by("enter").hidden = true;
   by("desk").hidden = false;
   by("find").querySelector("input").focus();
