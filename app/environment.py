@@ -80,9 +80,9 @@ class Environment:
 
 # It goes into headers: nothing but what a host may have.
 _WEB_ADDRESS: Final = re.compile(
-    r"(https?)://(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?", re.ASCII | re.IGNORECASE
+    r"https?://(?:[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?", re.ASCII | re.IGNORECASE
 )
-_DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
+_WITH_DEFAULT_PORT: Final = re.compile(r"http:.*:80|https:.*:443", re.IGNORECASE)
 
 
 def is_host_port(value: str) -> bool:
@@ -97,13 +97,12 @@ def is_peer(value: str) -> bool:
 def is_web_address(value: str) -> bool:
     """`http://host[:port]` or `https://host[:port]`."""
     match = _WEB_ADDRESS.fullmatch(value)
-    return match is not None and 1 <= int(match[2] or 1) <= 65535
+    return match is not None and 1 <= int(match[1] or 1) <= 65535
 
 
 def is_origin(value: str) -> bool:
     """A web address as a browser writes it in `Origin` (RFC 6454): without a default port. Case is nothing."""
-    match = _WEB_ADDRESS.fullmatch(value)
-    return is_web_address(value) and match is not None and match[2] != _DEFAULT_PORTS[match[1].lower()]
+    return is_web_address(value) and not _WITH_DEFAULT_PORT.fullmatch(value)
 
 
 def network(value: str) -> Network | None:

@@ -31,8 +31,8 @@ async def items(request: web.Request) -> web.Response:
     admin.check_admin(request)
     listed = await asking.list_items(request.app[keys.DESK].engine, _place_of(request), PAGE_ITEMS)
     rest = f"{listed.rest[0]}:{listed.rest[1]}" if listed.rest is not None else None
-    frozen = request.app[keys.DESK].engine.flags(FROZEN)
-    shown = [_item(item, state) | {"frozen": item in frozen} for item, state in listed.items]
+    engine = request.app[keys.DESK].engine
+    shown = [shown_item(engine, item, state) for item, state in listed.items]
     _log.info("items.listed", items=len(shown))
     return json_response({"items": shown, "next": rest})
 
@@ -43,7 +43,7 @@ async def item(request: web.Request) -> web.Response:
     engine = request.app[keys.DESK].engine
     state = (await asking.read(engine, [name])).items[name]
     _log.info("items.listed", items=1)
-    return json_response(_item(name, state) | {"frozen": name in engine.flags(FROZEN)})
+    return json_response(shown_item(engine, name, state))
 
 
 def _place_of(request: web.Request) -> Place:
@@ -53,7 +53,12 @@ def _place_of(request: web.Request) -> Place:
     return int(bucket), after
 
 
-def _item(item: str, state: ItemState) -> dict[str, str | int | bool]:
+def shown_item(engine: Engine, item: str, state: ItemState) -> dict[str, str | int]:
+    """As an operator's list has it."""
+    return _item(item, state) | {"frozen": item in engine.flags(FROZEN)}
+
+
+def _item(item: str, state: ItemState) -> dict[str, str | int]:
     return {"item": item, "gen": state.gen, "count": state.count}
 
 

@@ -14,8 +14,9 @@ from aiohttp import web
 from app import admin, asking, keys, presses, wire
 from app.api import json_response
 from app.environment import is_origin
+from app.export import shown_item
 from app.problems import RefusedError
-from cluster.surface import ALLOWED, FROZEN, Flag
+from cluster.surface import ALLOWED, FROZEN, Flag, is_set
 
 ORIGIN: Final = (
     "an origin is written https://example.org, as a browser writes it: no path, no slash at the end, no :443"
@@ -50,8 +51,7 @@ async def frozen(request: web.Request) -> web.Response:
     items = sorted(engine.flags(FROZEN))
     states = (await asking.read(engine, items)).items
     _log.info("items.frozen_listed", items=len(items))
-    shown = [{"item": each, "gen": states[each].gen, "count": states[each].count, "frozen": True} for each in items]
-    return json_response({"items": shown})
+    return json_response({"items": [shown_item(engine, item, states[item]) for item in items]})
 
 
 async def origins(request: web.Request) -> web.Response:
@@ -87,4 +87,4 @@ async def _set(request: web.Request, wish: Flag) -> wire.Flagged:
         raise
     if answer.refusal is not None:
         raise presses.refusal_of(desk, answer.refusal)
-    return wire.Flagged(name=wish.name, is_set=answer.n % 2 == 1, copies=answer.copies, wanted=answer.wanted)
+    return wire.Flagged(name=wish.name, is_set=is_set(answer.n), copies=answer.copies, wanted=answer.wanted)

@@ -18,7 +18,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from cluster.core.flags import ALLOWED, FROZEN
+from cluster.core.flags import ALLOWED, FROZEN, is_set
 from cluster.core.press import Erasure, Flag, ItemState, Payer, Press, Reset, Tally, Wish
 
 __all__ = [
@@ -45,6 +45,7 @@ __all__ = [
     "Tally",
     "Viewing",
     "Wish",
+    "is_set",
 ]
 
 # Where a list of items goes on: a bucket, and the item behind which, if not at its beginning.

@@ -7,6 +7,7 @@ from playwright.async_api import Page, expect
 
 from tests.browser.person import Tab
 from tests.browser.puppet import Puppet
+from tests.browser.shifts import AFTER_DRAWING, SHIFTS
 from tests.browser.site import Site
 from tests.support.waiting import wait_for
 
@@ -19,12 +20,6 @@ WATCH_WRITES: Final = """(count) => {
     new MutationObserver(() => written.push(count.textContent))
         .observe(count, { childList: true, characterData: true, subtree: true });
 }"""
-AFTER_DRAWING: Final = "new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 50)))"
-SHIFTS: Final = """
-    window.shifts = [];
-    new PerformanceObserver((list) => shifts.push(...list.getEntries().map(({ value }) => value)))
-        .observe({ type: "layout-shift", buffered: true });
-"""
 # One frame is drawn before a style sheet or a script has come: what ground does it have?
 GROUND: Final = "getComputedStyle(document.body).backgroundColor"
 

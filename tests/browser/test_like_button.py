@@ -8,6 +8,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.browser.embedded import Embedded, embed
+from tests.browser.shifts import AFTER_DRAWING, SHIFTS
 from tests.browser.site import Site
 from tests.support.waiting import wait_for
 
@@ -15,11 +16,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 # Of one visitor (LIKE_PRESS_BURST).
 BURST: Final = 500
-SHIFTS: Final = """
-    window.shifts = [];
-    new PerformanceObserver((list) => shifts.push(...list.getEntries().map(({ value }) => value)))
-        .observe({ type: "layout-shift", buffered: true });
-"""
 
 
 async def test_a_press_on_a_blog_shows_everywhere_and_a_second_takes_it_back(calm_site: Site, name: str) -> None:
@@ -246,5 +242,5 @@ async def test_nothing_moves_on_a_page_that_has_the_snippet(calm_site: Site, nam
     await reader.assert_shows("0")
     await reader.button().click()
     await reader.assert_shows("1")
-    await page.evaluate("new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve, 50)))")
+    await page.evaluate(AFTER_DRAWING)
     assert await page.evaluate("shifts") == []
