@@ -12,7 +12,7 @@
 # make bench-quick  what our node costs beside the floor, in under 3 minutes        make bench  every row, all peers
 # make button   builds app/static/like-button.js, the script of <like-button>; needs npm
 # make screenshots  all pages, on a phone and a desk, light and dark, into docs/images
-# make soak  an hour at half load: do memory and latency stay where they are?
+# make soak  an hour at which half of a node's core is full: do memory and latency stay where they are?
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -59,6 +59,7 @@ autobahn: .venv/tests-installed
 	@.venv/bin/python -m tests.autobahn.run
 
 bench: .venv/bench-installed
+	@sh tests/install_tools.sh bench
 	@.venv/bin/python -m bench
 
 bench-quick: .venv/tests-installed

@@ -14,8 +14,8 @@ from bench.machine import LOAD_CORE, distance_ns, pinned
 from bench.servers import Server
 
 TIME_MAX_S: Final = 240
-# Above this the generator may have been what limited the server.
-GENERATOR_FULL: Final = 0.95
+# Of a rate that was asked for.
+RATE_MIN: Final = 0.9
 
 
 class Measured(msgspec.Struct, frozen=True):
@@ -38,6 +38,13 @@ class Beside(msgspec.Struct, frozen=True):
     mode: str
     options: tuple[str, ...]
     connections: int
+
+
+def check_rate(measured: Measured, rate: int) -> None:
+    """Whether so many presses a second were made as were asked for, nearly. Raises LoadError."""
+    made = measured["published"] / measured["seconds"]
+    if made < RATE_MIN * rate:
+        raise LoadError(f"of {rate:,} presses a second {made:,.0f} were made")
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from typing import Final
 
 from bench import ledgers
 from bench.clusters import ClusterNode, cluster_node, link_bytes, pair, wait_until
-from bench.load import Beside, loaded, run_load
+from bench.load import Beside, check_rate, loaded, run_load
 from bench.machine import LOAD_CORE, SERVER_CORE, distance_ns
 from bench.results import Sample, percentile_ms
 from bench.servers import Look, free_port
@@ -118,7 +118,6 @@ def traffic(subject: Subject, folder: Path, seconds: float) -> Sample:
             )  # fmt: skip
             wait_until_level(*nodes)
             presses = nodes[0].figures()["like_engine_presses_total"] - presses
-            if measured["published"] < 0.9 * rate * measured["seconds"]:
-                raise RuntimeError(f"of {rate:,} presses a second {measured['published']:,.0f} were made")
+            check_rate(measured, rate)
             seen[rate] = (link_bytes(nodes) - before) / presses
     return Sample(seen[1000], measured.distance_ns, {"bytes_at_20000": seen[20_000]})

@@ -9,7 +9,7 @@ import msgspec
 
 from bench import ledgers, replication, stack
 from bench.latency import press_to_number
-from bench.load import Measured, run_load
+from bench.load import Measured, check_rate, run_load
 from bench.machine import distance_ns
 from bench.results import Result, Sample
 from bench.servers import Look
@@ -30,6 +30,8 @@ from bench.subjects import (
 # What new actors press on.
 FULL_ROWS: Final = 3_000_000
 MANY_ROWS: Final = 10_000_000
+# By so much the medians of two runs differ though nothing has changed.
+LINE: Final = 0.03
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -61,18 +63,22 @@ class Row(msgspec.Struct, frozen=True):
     def ours(self, result: Result) -> float | None:
         return result.ratio(OURS.name, FLOOR.name) if self.of == "ratio" else result.median(OURS.name)
 
-    def is_met(self, result: Result) -> bool | None:
-        """None where it was not measured, or has none."""
+    def is_met(self, result: Result, slack: float = 1.0) -> bool | None:
+        """None where it was not measured, or has none. With so many times the goal's room."""
         ours = self.ours(result)
         if ours is None or not self.limit:
             return None
-        if ours > self.limit:
+        if ours > slack * self.limit:
             return False
         seen = {name: result.more(OURS.name, name) for name in (*self.also, *self.at_least)}
         if any(value is None for value in seen.values()):
             return False
-        most = all((seen[name] or 0) <= limit for name, limit in self.also.items())
-        return most and all((seen[name] or 0) >= limit for name, limit in self.at_least.items())
+        most = all((seen[name] or 0) <= slack * limit for name, limit in self.also.items())
+        return most and all(slack * (seen[name] or 0) >= limit for name, limit in self.at_least.items())
+
+    def is_on_the_line(self, result: Result) -> bool:
+        """Whether it is met or missed by so little that another run may say otherwise."""
+        return self.is_met(result, 1 - LINE) != self.is_met(result, 1 + LINE)
 
 
 def _sample(measured: Measured, value: str, *more: str) -> Sample:
@@ -105,6 +111,7 @@ def _bytes(subject: Subject, folder: Path, seconds: float) -> Sample:
         with subject.start(folder / str(rate), {}) as server:
             options = (*subject.talk[FAN], "-R", str(rate))
             seen[rate] = run_load(server, "fan", *options, seconds=seconds, connections=100)
+            check_rate(seen[rate], rate)
     few, many = (seen[rate]["bytes"] / seen[rate]["seconds"] / 100 for rate in seen)
     return Sample(many / few, seen[10_000].distance_ns, {"bytes_per_s": many})
 
@@ -154,25 +161,25 @@ def _idle(subject: Subject, folder: Path, seconds: float) -> Sample:
 
 
 # Why goals are missed, by whoever has looked into it.
-_ONE_SEND: Final = (
-    "to call `send` costs Python half a microsecond more than C (a loop in Python that does nothing else costs 1.2"
-    " to 1.4 times the floor; nchan, in C, about as much)"
-)
 _RANDOM_ROW: Final = (
-    "a row somewhere in a table of many thousand pages is two walks down its tree, a page of log and its fsync, and"
-    " a page more when the log is copied; SQLite's part alone is over 12 µs"
+    "every press is two rows somewhere in the table, the tally's and its item's: two walks down trees, their pages"
+    " of log and fsync, and the same again when the log is copied. SQLite's part alone is over 12 µs, and where"
+    " all fits into its cache it is not much less (growth, below)"
 )
+_LOOP_TOO: Final = "the loop, which shares its core with that, misses its 5 µs too"
 _PER_COUNT: Final = "µs per delivered count"
 _PER_PRESS: Final = "µs per press"
 ROWS: Final = (
     Row(
         "fan-1000", "fan-out, one item, 1,000 watchers", _PER_COUNT, 1.25, _fan(1000), FAN, of="ratio",
-        why=f"each count is a commit of its own, on disk before anybody hears of it: 0.4 ms of processor time, or "
-        f"0.4 µs of each of 1,000 delivered counts; and {_ONE_SEND}.",
+        why="each count is a commit of its own, on disk before anybody hears of it: 0.4 ms of processor time, or "
+        "0.4 µs of each of 1,000 delivered counts; and to call `send` costs Python half a microsecond more than C."
+        " What others do in a loop without a commit, in C too (nchan), costs about as much.",
     ),
     Row(
         "fan-5000", "fan-out, one item, 5,000 watchers", _PER_COUNT, 1.25, _fan(5000), FAN, of="ratio",
-        why=f"{_ONE_SEND}.",
+        why="a watcher is a few objects and a socket, and 5,000 of them push each other out of the core's caches:"
+        " a microsecond more than the floor, which keeps a number each. All others pay more than that.",
     ),
     Row("joined", "fan-out, 16 changes per tick to 1,000 watchers", _PER_COUNT, 0.6, _joined, JOINED),
     Row("bytes", "bytes per watcher, 10,000 against 100 presses/s", "times", 1.1, _bytes, FAN, others=False),
@@ -187,16 +194,18 @@ ROWS: Final = (
     ),
     Row(
         "new-64", "presses of new tabs on 3,000,000 rows, 64 connections", _PER_PRESS, 20, _new_press(64),
-        NEW_PRESS, others=False, also={"loop_us": 5}, why=f"{_RANDOM_ROW}.",
+        NEW_PRESS, others=False, also={"loop_us": 5}, why=f"{_RANDOM_ROW}; {_LOOP_TOO}.",
     ),
     Row(
         "new-1000", "presses of new tabs on 3,000,000 rows, 1,000 connections", _PER_PRESS, 20,
-        _new_press(1000), NEW_PRESS, others=False, also={"loop_us": 5}, why=f"{_RANDOM_ROW}.",
+        _new_press(1000), NEW_PRESS, others=False, also={"loop_us": 5}, why=f"{_RANDOM_ROW}; {_LOOP_TOO}.",
     ),
     Row("idle", "memory per idle watcher, 10,000 of them", "bytes", 3072, _idle, IDLE),
     Row(
         "latency", "a press on one node, the number in a browser on another, 1,000 presses/s", "ms (p99)", 70,
         press_to_number, FAN, others=False, also={"p50_ms": 30},
+        why="of the median only: half a push interval is 25 ms; two commits, the time for which pushes between"
+        " nodes are joined, nginx and whoever measures take the rest.",
     ),
     Row(
         "receive", "replication: new tabs' presses on 3,000,000 rows", "µs per tally at the receiver", 18,

@@ -1,4 +1,4 @@
-"""`make soak`: an hour at half of what a node can take, and whether its memory and its latency stay where they are.
+"""`make soak`: an hour with half of a node's core full, and whether its memory and its latency stay where they are.
 
 Two linked nodes. One is pressed on by 64 tabs that leave and come back every minute, at a rate that takes half of
 its core, and has 500 watchers; a press on it is followed to a browser of the other. Written to docs/soak.md.

@@ -14,7 +14,7 @@ import pytest
 from bench import report, results, servers, soak
 from bench.__main__ import _cases, _measure
 from bench.growth import GROWTHS, TOLERANCE, Growth
-from bench.load import Measured
+from bench.load import LoadError, Measured, check_rate
 from bench.results import Result, Run, Sample, compared, recorded
 from bench.rows import ROWS, Row
 from bench.subjects import FLOOR, OURS, PEERS, Subject
@@ -63,6 +63,18 @@ def test_a_goal_is_met_by_the_median_and_not_by_the_best() -> None:
     assert row(10).is_met(result(ours=seen(9, 10.1, 20))) is False
     assert row(10).is_met(result()) is None
     assert row(0).is_met(result(ours=seen(9))) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "loop_us", "rows", "is_near"),
+    [(9.6, 4, 99, False), (9.8, 4, 99, True), (10.2, 4, 99, True), (10.4, 4, 99, False), (9, 5.1, 99, True),
+     (9, 5.2, 99, False), (9, 4, 81, True), (9, 4, 79, True), (9, 4, 70, False), (11, 5.0, 80, False)],
+)  # fmt: skip
+def test_what_the_next_run_may_turn_over_is_on_the_line(
+    value: float, loop_us: float, rows: float, is_near: bool
+) -> None:
+    found = result(ours=seen(value, loop_us=loop_us, rows=rows))
+    assert row(10, also={"loop_us": 5}, at_least={"rows": 80}).is_on_the_line(found) is is_near
 
 
 def test_a_goal_of_a_ratio_is_against_the_floor() -> None:
@@ -161,12 +173,15 @@ def test_the_page_has_goals_misses_with_their_reason_peers_and_growth(
     run = Run("2026-01-01T00:00:00+00:00", {"cores": "2"})
     run.results["a-row"] = result(ours=seen(3, 3), floor=seen(1, 1), peer=seen(2, 2))
     run.results["a-row"].failures["nchan"] = "nginx with nchan\nand more"
-    run.results["met"] = result(ours=seen(9))
+    run.results["met"] = result(ours=[*seen(8, 10), Sample(9, FAR)])
     run.results["a-growth"] = grown(1, 1, 9)
     report.write(run)
     text = (documents / "performance.md").read_text()
     assert f"| a row | ≤ 1.25 × floor | 3 | 1 | 3 | 2 {PEERS[0].name} | 1.5 | **missed** |" in text
     assert "| a met row | ≤ 10 µs | 9 | – | – | – | – | met |" in text
+    assert f"without storing anything: a-row: {PEERS[0].name}.\n" in text
+    assert "| met | µs | 9 | 8 to 10 | far, near |\n" in text
+    assert "| a-row |" not in text.partition("## Rows of our node alone")[2].partition("##")[0]
     assert "- **a row**: The reason." in text
     assert "- a-row, nchan: could not be measured: nginx with nchan\n" in text
     assert "9.00 × what constant growth allows: **worse than its natural order**." in text
@@ -191,6 +206,15 @@ def test_the_page_says_whether_the_run_before_came_to_the_same_verdicts(
         f"{same}not in all: it had a-row (met).",
         f"{same}not in all: it had a-growth (met).",
     ]
+
+
+def test_what_is_on_the_line_is_no_other_verdict(documents: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "ROWS", (row(10),))
+    for place, value in enumerate((9.9, 10.1)):
+        report.write(Run(f"{place}", {"commit": "c"}, {"a-row": result(ours=seen(value))}))
+    text = (documents / "performance.md").read_text()
+    assert "the same verdicts in all, but for what is on the line: it had a-row (met, on the line).\n" in text
+    assert "| **missed**, on the line |\n" in text
 
 
 def test_the_page_adds_up_what_a_watcher_takes(documents: Path) -> None:
@@ -239,6 +263,12 @@ def test_results_are_compared_beyond_noise_only() -> None:
     before = result(ours=seen(1.0))
     assert compared(result(ours=seen(1 + results.NOISE * 0.9)), before, [OURS.name], FLOOR.name) == []
     assert compared(result(ours=seen(1 + results.NOISE * 1.1)), before, [OURS.name], FLOOR.name) != []
+
+
+def test_a_load_that_was_not_made_is_no_measurement() -> None:
+    check_rate(Measured({"published": 9_500, "seconds": 1.0}, NEAR), 10_000)
+    with pytest.raises(LoadError, match="of 10,000 presses a second 4,000 were made"):
+        check_rate(Measured({"published": 8_000, "seconds": 2.0}, NEAR), 10_000)
 
 
 def test_what_a_look_through_the_ledger_costs_is_known_by_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
