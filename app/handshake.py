@@ -42,7 +42,8 @@ def accepted(request: web.Request) -> bytes:
         raise web.HTTPBadRequest(reason="a WebSocket handshake says Connection: Upgrade")
     if request.headers.get(hdrs.SEC_WEBSOCKET_VERSION) != _VERSION:
         raise web.HTTPUpgradeRequired(headers={hdrs.UPGRADE: "websocket", hdrs.SEC_WEBSOCKET_VERSION: _VERSION})
-    key = request.headers.get(hdrs.SEC_WEBSOCKET_KEY, "").strip().encode()
+    # A byte that is no UTF-8 has come as a surrogate, and is no base64 either.
+    key = request.headers.get(hdrs.SEC_WEBSOCKET_KEY, "").strip().encode(errors="replace")
     if not _is_key(key):
         raise web.HTTPBadRequest(reason="Sec-WebSocket-Key is 16 bytes in base64")
     return _ACCEPTED % b64encode(sha1(key + _GUID).digest())  # noqa: S324 - what the RFC asks for

@@ -1,16 +1,26 @@
-"""Two servers that send every message back: `app.frames` on a transport with nothing between, and aiohttp's own.
+"""Three servers that send every message back: a node's connection, its frames alone, and aiohttp's own.
 
-For Autobahn's suite only, on loopback: the handshake believes whatever is asked.
+1. The connection is a node's own, from the handshake on, but for the session: whoever hears a text sends it back.
+   It takes no binary messages, so nobody can ask it for some; and here it takes messages as long as the suite's.
+2. `app.frames` is on a transport with nothing between, and takes binary messages too. Its handshake believes
+   whatever is asked.
+
+For Autobahn's suite only, on loopback.
 """
 
 import asyncio
 from base64 import b64encode
+from collections.abc import Awaitable, Callable
 from hashlib import sha1
 from typing import Final
 
 from aiohttp import WSMsgType, web
 
+from app import connection, wire
+from app.connection import Connection
 from app.frames import BINARY, CLOSE, PING, PONG, TEXT, FrameReader, close_frame
+from app.handshake import TakenOver, accepted, take_over
+from app.outboxes import Outboxes
 
 HOST: Final = "127.0.0.1"
 # More than any case of the suite sends.
@@ -81,10 +91,59 @@ async def serve_frames() -> asyncio.Server:
     return await asyncio.get_running_loop().create_server(Echo, HOST, 0)
 
 
+class _Session:
+    """Sends each text back."""
+
+    work = 0
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def receive(self, text: bytes) -> None:
+        self._connection.send(_frame(TEXT, text))
+
+    def fell_behind(self) -> None:
+        """What waits is the suite's to read."""
+
+    caught_up = end = fell_behind
+
+
+class _Owner:
+    """Lets everybody speak."""
+
+    def hold_s(self, connection: Connection, session: object) -> None:
+        return None
+
+    def lost(self, connection: Connection) -> None:
+        """Nothing is kept of it."""
+
+
+async def serve_connection() -> web.AppRunner:
+    """A node's, on a port that was free: the runner's only address."""
+    wire.MESSAGE_BYTES_MAX = connection.BACKLOG_BYTES_MAX = MESSAGE_BYTES_MAX  # type: ignore[misc]
+    owner, outboxes = _Owner(), Outboxes(asyncio.get_running_loop())
+
+    async def live(request: web.Request) -> web.StreamResponse:
+        answer = accepted(request)
+        assert request.transport is not None
+        taken = Connection(request.transport, owner, outboxes)
+        ahead = take_over(request, request.transport, taken, answer)
+        taken.session = _Session(taken)
+        if ahead:
+            taken.data_received(ahead)
+        return TakenOver()
+
+    return await _serve(live)
+
+
 async def serve_aiohttp() -> web.AppRunner:
-    """aiohttp's, on a port that was free: the runner's only address."""
+    """aiohttp's, likewise."""
+    return await _serve(_echo)
+
+
+async def _serve(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.AppRunner:
     app = web.Application()
-    app.router.add_get("/", _echo)
+    app.router.add_get("/", handler)
     runner = web.AppRunner(app, shutdown_timeout=1.0)
     await runner.setup()
     await web.TCPSite(runner, HOST, 0).start()

@@ -27,7 +27,7 @@ async def shake(site: Site, ahead: bytes = b"", **headers: str | None) -> tuple[
     """The status and headers of the answer, and the connection."""
     said = RIGHT | {name.replace("_", "-"): value for name, value in headers.items()}  # type: ignore[operator]
     lines = [f"{name}: {value}" for name, value in said.items() if value is not None]
-    request = "\r\n".join(["GET /live HTTP/1.1", *lines, "", ""]).encode() + ahead
+    request = "\r\n".join(["GET /live HTTP/1.1", *lines, "", ""]).encode(errors="surrogateescape") + ahead
     loop = asyncio.get_running_loop()
     browser = socket.socket()
     browser.setblocking(False)
@@ -69,6 +69,8 @@ async def test_words_of_headers_are_read_in_any_case(site: Site) -> None:
         ({"Sec_WebSocket_Key": None}, "400"),
         ({"Sec_WebSocket_Key": "dGhlIHNhbXBsZQ=="}, "400"),
         ({"Sec_WebSocket_Key": "not base64 at all!!!!!!=="}, "400"),
+        ({"Sec_WebSocket_Key": "\udcff" + KEY[1:]}, "400"),
+        ({"Sec_WebSocket_Key": "é" + KEY[1:]}, "400"),
     ],
 )
 async def test_what_is_no_handshake_is_refused(site: Site, headers: dict[str, str | None], status: str) -> None:

@@ -1,0 +1,69 @@
+"""A watcher that stops reading, with the product's own times and sizes: gone within 10 s of its last read."""
+
+import asyncio
+import socket
+import time
+from typing import Final
+
+import msgspec
+
+from tests.support.browser import Browser
+from tests.support.cluster import Cluster
+from tests.support.node import Node
+from tests.support.raw_socket import RawSocket, text_frame
+from tests.support.waiting import wait_for
+
+GONE_WITHIN_S: Final = 10.0
+# As many as one may watch, with names as long as they may be: what is pushed to it fills its socket soon.
+ITEMS: Final = [f"tap:{number:03}{'x' * 190}" for number in range(100)]
+AT_ONCE: Final = 15
+
+
+class Deaf(RawSocket):
+    """Watches everything; `counts` is how many pushes it has read."""
+
+    counts = 0
+
+    def on_open(self) -> None:
+        for first in range(0, len(ITEMS), AT_ONCE):
+            watch = {"type": "watch", "items": ITEMS[first : first + AT_ONCE]}
+            self.transport.write(text_frame(msgspec.json.encode(watch)))
+
+    def on_text(self, payload: bytes) -> None:
+        self.counts += b'"counts"' in payload
+
+
+async def press_on(browser: Browser) -> None:
+    """All items, ten times a second."""
+    for n in range(1, 1000):
+        for item in ITEMS:
+            await browser.send_target(item, n)
+        await asyncio.sleep(0.1)
+
+
+async def is_gone(node: Node, watchers: int) -> bool:
+    (status,) = [each for each in (await node.get_json("/api/nodes"))["nodes"] if each["is_self"]]
+    return bool(status["watchers"] == watchers)
+
+
+async def test_a_watcher_that_stops_reading_is_gone_within_10_s(cluster: Cluster) -> None:
+    node = cluster.new_node(LIKE_PRESS_RATE="0")
+    node.start()
+    await node.wait_until_ready()
+    small = socket.socket()
+    small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    small.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(small, ("127.0.0.1", node.port))
+    transport, deaf = await loop.create_connection(lambda: Deaf(f"127.0.0.1:{node.port}"), sock=small)
+    async with await Browser.connect(node.address) as browser:
+        pressing = asyncio.create_task(press_on(browser))
+        await wait_for(lambda: deaf.counts > 20, 10, "it to be pushed to")
+        stopped_at = time.monotonic()
+        transport.pause_reading()
+        await wait_for(lambda: is_gone(node, 1), GONE_WITHIN_S + 5, "it to be gone")
+        took_s = time.monotonic() - stopped_at
+        pressing.cancel()
+        transport.abort()
+    print(f"gone after {took_s:.1f} s")
+    assert took_s <= GONE_WITHIN_S
