@@ -41,8 +41,7 @@ _SECURITY_HEADERS: Final = {
 
 def policy_in_frames(request: web.Request) -> str:
     """The policy of a page that may stand in a frame: on this site's pages, and on those of listed origins."""
-    origins = request.app[keys.ORIGINS]
-    return _LOADS + " ".join(["'self'", *sorted(origins.listed | origins.allowed)])
+    return _LOADS + " ".join(["'self'", *request.app[keys.ORIGINS].all])
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:

@@ -19,3 +19,7 @@ class Origins:
     @property
     def allowed(self) -> frozenset[str]:
         return frozenset(self._engine.flags(ALLOWED))
+
+    @property
+    def all(self) -> list[str]:
+        return sorted(self.listed | self.allowed)

@@ -46,6 +46,9 @@ REFUSALS: Final = {
         "This node can take nobody more, or is about to stop: another one can.", 503, retry_after_s=1.0
     ),
     "bad_admin_token": Refusal("This is not the admin token of this node.", 401),
+    "too_many_origins": Refusal(
+        "All allowed origins together may have 32,000 characters: take back one that is not needed.", 409
+    ),
     "backing_up": Refusal("A backup of this node is being made or sent already.", 409),
     "no_backup": Refusal("No backup was made.", 507),
     "other_gen": Refusal("The item has another generation than the one to end: nothing was reset.", 409),

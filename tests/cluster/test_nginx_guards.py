@@ -167,6 +167,32 @@ async def test_one_address_has_a_limit_but_not_this_machine(echoes: Echoes, tmp_
         await second.close()
 
 
+async def test_one_address_takes_few_places_of_those_who_look_at_the_nodes(echoes: Echoes, tmp_path: Path) -> None:
+    lower = {"127.0.0.0/8 1;": "", "limit_conn lookers 30": "limit_conn lookers 2"}
+    (tmp_path / "low").mkdir()
+    async with (
+        Nginx(tmp_path / "low", echoes.upstreams, changes=lower) as nginx,
+        aiohttp.ClientSession() as session,
+    ):
+        looking = [await session.get(f"{nginx.address}/api/nodes/stream?endless") for _ in range(2)]
+        assert [answer.status for answer in looking] == [200, 200]
+        async with session.get(f"{nginx.address}/api/nodes/stream") as refused:
+            assert refused.status == 429
+        async with session.get(f"{nginx.address}/cluster") as elsewhere:
+            assert elsewhere.status == 200
+        for answer in looking:
+            answer.close()
+
+
+async def test_a_frame_may_name_a_thousand_origins(echoes: Echoes) -> None:
+    async with aiohttp.ClientSession(max_field_size=1 << 16) as session:
+        async with session.get(f"{echoes.nginx.address}/embed/tap%3Aa?header=40000") as answer:
+            assert answer.status == 200
+            assert len(answer.headers["Content-Security-Policy"]) == 40_000
+        async with session.get(f"{echoes.nginx.address}/items/tap%3Aa?header=40000") as answer:
+            assert answer.status == 502
+
+
 async def test_handshakes_of_one_address_have_a_rate(echoes: Echoes, tmp_path: Path) -> None:
     lower = {"127.0.0.0/8 1;": "", "rate=500r/s": "rate=1r/m", "burst=1000": "burst=1"}
     (tmp_path / "rate").mkdir()

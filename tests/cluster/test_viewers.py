@@ -1,5 +1,6 @@
 """How many watch an item on all nodes together: told to everyone who watches it, exact while nodes are linked."""
 
+import time
 from contextlib import AsyncExitStack
 
 from tests.support.browser import Browser
@@ -11,6 +12,7 @@ HOME = "tap:home"
 # Told to the peers within a second, and from them to browsers within another.
 TOLD_WITHIN_S = 4.0
 GONE_WITHIN_S = 10.0
+COMING_S = 3.0
 
 
 def shown(browser: Browser) -> int:
@@ -45,6 +47,20 @@ async def test_who_comes_and_goes_is_counted_on_every_node(three_nodes: list[Nod
         await assert_all_see(stay, 3)
         for node in three_nodes:
             assert (await node.get_json(f"/api/items/{HOME}"))["viewers"] == 3
+
+
+async def test_while_a_crowd_comes_it_is_told_at_most_once_a_second(three_nodes: list[Node]) -> None:
+    async with AsyncExitStack() as stack:
+        (browser,) = await watching(stack, three_nodes[0], 1)
+        started, comes = time.monotonic(), 0
+        while time.monotonic() - started < COMING_S:
+            await watching(stack, three_nodes[comes % 3], 1)
+            comes += 1
+        await assert_all_see([browser], 1 + comes)
+        told = sum(message["type"] == "viewers" for message in browser.received)
+        # One more when it began to watch.
+        assert COMING_S - 1 <= told <= time.monotonic() - started + 2
+        assert comes > 3 * told
 
 
 async def test_a_dead_or_frozen_nodes_viewers_are_gone_within_10_s(

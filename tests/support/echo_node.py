@@ -3,7 +3,8 @@
     python -m tests.support.echo_node NAME PORT
 
 `/live` accepts any handshake and says its name in the first frame; with `?refuse` it answers 403 instead.
-`/readyz` answers 200 or, between `POST /unready` and `POST /ready`, 503.
+`/readyz` answers 200 or, between `POST /unready` and `POST /ready`, 503. Anywhere else `?endless` gets an answer
+that does not end, and `?header=N` a policy of N signs with it.
 """
 
 import asyncio
@@ -40,7 +41,17 @@ async def _unready(request: web.Request) -> web.Response:
     return web.Response()
 
 
-async def _echo(request: web.Request) -> web.Response:
+async def _endless(request: web.Request) -> web.StreamResponse:
+    answer = web.StreamResponse()
+    await answer.prepare(request)
+    await answer.write(b"data\n")
+    await asyncio.Event().wait()  # until whoever asked has gone
+    return answer
+
+
+async def _echo(request: web.Request) -> web.StreamResponse:
+    if "endless" in request.query:
+        return await _endless(request)
     headers = {name.lower(): value for name, value in request.headers.items()}
     seen = {
         "node": sys.argv[1],
@@ -49,7 +60,8 @@ async def _echo(request: web.Request) -> web.Response:
         "headers": headers,
         "body": await request.text(),
     }
-    return web.json_response(seen)
+    policy = "x" * int(request.query.get("header", 0))
+    return web.json_response(seen, headers={"Content-Security-Policy": policy} if policy else {})
 
 
 if __name__ == "__main__":

@@ -27,8 +27,11 @@ async def site(make_site: MakeSite) -> Site:
     return site
 
 
-async def test_pages_together_have_everything_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_pages_together_have_everything_once(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(export, "PAGE_ITEMS", 2)
+    caplog.set_level(logging.INFO)
     found: list[dict[str, Any]] = []
     place: str | None = "0:"
     while place is not None:
@@ -38,6 +41,8 @@ async def test_pages_together_have_everything_once(site: Site, monkeypatch: pyte
         found += page["items"]
         place = page["next"]
     assert found == [{"item": item, "gen": 0, "count": count, "frozen": False} for item, count in ITEMS.items()]
+    audited = [record.items for record in caplog.records if record.msg == "items.listed"]
+    assert sum(audited) == len(ITEMS)
 
 
 async def test_an_export_has_every_item_in_a_line(

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import pytest
 
+from app import flags
 from cluster.surface import ALLOWED, FROZEN
 from tests.unit.sites import Browser, Site, until
 from tests.unit.test_app_api import problem_of
@@ -163,6 +164,18 @@ async def test_what_is_no_origin_is_refused(site: Site, body: Any) -> None:
     assert not site.engine.names[ALLOWED]
 
 
+async def test_all_origins_have_to_fit_into_a_header(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flags, "ORIGINS_LENGTH_MAX", len("https://listed.example") + 1 + len(BLOG))
+    assert (await say(site, ORIGINS, {"origin": BLOG, "allowed": True}))["is_set"]
+    body = {"origin": "http://b", "allowed": True}
+    refused = await problem_of(await site.client.post(ORIGINS, json=body, headers=ADMIN), 409)
+    assert refused["code"] == "too_many_origins"
+    # The same again is nothing more, and to take one back is always possible.
+    for allowed in (True, False):
+        assert (await say(site, ORIGINS, {"origin": BLOG, "allowed": allowed}))["is_set"] is allowed
+    assert (await say(site, ORIGINS, body))["is_set"]
+
+
 # -- who may
 
 
@@ -199,6 +212,14 @@ async def test_each_change_is_one_line_of_the_log_without_an_address(
         assert line["msg"] == event
         assert line["item" if event.startswith("item") else "origin"] == ("tap:a" if "item" in event else BLOG)
     assert "127.0.0.1" not in str(lines)
+
+
+async def test_each_look_is_one_line_too(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        await ask(site, "/api/admin/frozen")
+        await ask(site, ORIGINS)
+    lines = [record.msg for record in caplog.records if record.name == "app.flags"]
+    assert lines == ["items.frozen_listed", "origins.listed"]
 
 
 async def test_a_node_that_cannot_save_says_so_and_logs_nothing(

@@ -1,5 +1,6 @@
 """Counts that were made elsewhere: pressed once, however often they are brought in."""
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -30,6 +31,14 @@ async def test_the_same_import_again_changes_nothing_and_a_larger_one_adds_what_
         assert (status, said["count"]) == (200, 120)
     assert (await bring(site, item="once:a", first=120, visitors=5, n=1))[1]["count"] == 125
     assert (await bring(site, item="once:a", first=100, visitors=20, n=1))[1]["count"] == 125
+
+
+async def test_an_import_is_one_line_of_the_log(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    await bring(site, item="once:a", first=7, visitors=120, n=1)
+    (line,) = (vars(record) for record in caplog.records if record.msg == "item.imported")
+    told = {name: line[name] for name in ("item", "label", "first", "visitors")}
+    assert told == {"item": "once:a", "label": "old", "first": 7, "visitors": 120}
 
 
 async def test_labels_and_items_have_visitors_of_their_own(site: Site) -> None:
