@@ -12,7 +12,7 @@ from aiohttp import web
 from app import asking, guards, keys, presses, wire
 from app.desk import Desk, tally_in
 from app.problems import RefusedError
-from app.session import ITEMS_MAX
+from app.top import top_of
 from app.visitors import actor_of, new_visitor
 from cluster.surface import FROZEN, ItemState
 
@@ -37,18 +37,14 @@ def _said_of(name: str, state: ItemState, desk: Desk) -> dict[str, Any]:
 
 
 async def items(request: web.Request) -> web.Response:
-    names = list(dict.fromkeys(request.query.getall("item", [])))
-    if len(names) > ITEMS_MAX:
-        raise RefusedError("too_many_items")
-    for name in names:
-        presses.check_item(name)
+    names = presses.items_named(request)
     snapshot = await asking.read(request.app[keys.DESK].engine, names)
     return json_response({"counts": {name: snapshot.items[name].count for name in names}})
 
 
 async def top(request: web.Request) -> web.Response:
-    """What was pressed lately, on any node, the largest counts first."""
-    found = request.app[keys.TOP].items()
+    """The largest counts first: of the items that are named, or of what was pressed lately, on any node."""
+    found = await top_of(request, presses.items_named(request))
     return json_response({"items": [{"item": name, "count": count} for name, count in found]})
 
 

@@ -12,11 +12,13 @@ from aiohttp import ETag, web
 
 from app import asking, keys, presses
 from app.problems import RefusedError
+from app.texts import DEFAULT, LANGUAGES
 from cluster.core.items import kind_of
 
 LABEL_MAX: Final = 60
-LABELS: Final = {"once": "likes", "clap": "claps", "tap": "presses"}
 
+# Whoever reads it is not known: it is kept on its way by who shows it to many.
+_UNITS: Final = LANGUAGES[DEFAULT]["button"]["units"]
 # Widths of letters in Verdana at 11 px, roughly; the image stretches its texts to what was reckoned.
 _NARROW, _WIDE = frozenset("fijlrtI.,:;'|!() "), frozenset("mwMWGOQ@%")
 _NARROW_PX, _USUAL_PX, _WIDE_PX = 4.5, 7.0, 10.0
@@ -25,7 +27,7 @@ _PADDING_PX: Final = 6.0
 
 async def badge(request: web.Request) -> web.Response:
     item = presses.item_in(request, after="badge", suffix=".svg")
-    label = request.query.get("label") or LABELS[kind_of(item)]
+    label = request.query.get("label") or _UNITS[kind_of(item)]["other"]
     if len(label) > LABEL_MAX or not label.isprintable():
         raise RefusedError("bad_message", f"the label of a badge has at most {LABEL_MAX} printable characters")
     state = (await asking.read(request.app[keys.DESK].engine, [item])).items[item]

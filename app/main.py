@@ -76,7 +76,7 @@ def build_app(settings: Settings, engine: Engine, tools: Tools) -> web.Applicati
     browsers = app[keys.LIVE] = live.Live(desk, outboxes)
     tools.probes.attach(engine, {"stalled": lambda: desk.ledger.is_stalled, "full": lambda: browsers.is_full})
     app[keys.FORM_TOKENS] = Tokens(settings.form_keys)
-    top = app[keys.TOP] = Top(clock)
+    top = app[keys.TOP] = Top(clock, lambda: engine.flags(FROZEN))
     engine.subscribe(top.on_changed)
     app[keys.LOOKING] = []
     app[keys.RESETTING] = asyncio.Lock()

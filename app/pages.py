@@ -11,7 +11,7 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl, quote, urlencode
 
 import aiohttp_jinja2
 import msgspec
@@ -21,6 +21,7 @@ from app import asking, guards, keys, presses, wire
 from app.desk import tally_in
 from app.problems import RefusedError
 from app.texts import texts_of
+from app.top import top_of
 from app.visitors import TokenError, actor_of, new_tab, new_visitor
 from cluster.core.items import belongs_to_visitor, kind_of, tally_max
 from cluster.surface import FROZEN, Snapshot
@@ -50,8 +51,9 @@ async def embed(request: web.Request) -> web.Response:
 
 async def event(request: web.Request) -> web.Response:
     """The same for a hall."""
-    item = presses.item_in(request, after="event")
-    return await _render(request, item, (), template="event.html", page="event")
+    item, named = presses.item_in(request, after="event"), presses.items_named(request)
+    top = await top_of(request, named)
+    return await _render(request, item, (), template="event.html", page="event", named=named, top=top)
 
 
 async def overlay(request: web.Request) -> web.Response:
@@ -64,11 +66,11 @@ async def press(request: web.Request) -> web.Response:
     """The form's target."""
     presses.check_may_press(request)
     item = presses.item_of(request)
-    page = _page_of(request.query.get("page", ""), item)
+    page = _page_of(request, item)
     try:
         visitor = await _press(request, item)
     except RefusedError as problem:
-        return see(f"{page}?notice={problem.code}")
+        return see(f"{page}{'&' if '?' in page else '?'}notice={problem.code}")
     answer = see(page)
     is_https = guards.is_https(request, request.app[keys.SETTINGS].trusted_proxies)
     token = request.app[keys.DESK].tokens.sign(visitor)
@@ -82,10 +84,17 @@ async def press(request: web.Request) -> web.Response:
     return answer
 
 
-def _page_of(page: str, item: str) -> str:
+def _page_of(request: web.Request, item: str) -> str:
     """Where a press leads back to."""
-    name = quote(item, safe="")
-    return {"home": "/", "embed": f"/embed/{name}", "event": f"/event/{name}"}.get(page, f"/items/{name}")
+    name, page = quote(item, safe=""), request.query.get("page", "")
+    if page == "event":
+        return f"/event/{name}{_naming(presses.items_named(request))}"
+    return {"home": "/", "embed": f"/embed/{name}"}.get(page, f"/items/{name}")
+
+
+def _naming(items: Sequence[str]) -> str:
+    """The query that names them."""
+    return "?" + urlencode([("item", each) for each in items]) if items else ""
 
 
 async def _press(request: web.Request, item: str) -> bytes:
@@ -124,7 +133,14 @@ def visitor_of_cookie(request: web.Request) -> bytes | None:
 
 
 async def _render(
-    request: web.Request, item: str, examples: Sequence[str], *, template: str = "page.html", page: str = ""
+    request: web.Request,
+    item: str,
+    examples: Sequence[str],
+    *,
+    template: str = "page.html",
+    page: str = "",
+    named: Sequence[str] = (),
+    top: Sequence[tuple[str, int]] = (),
 ) -> web.Response:
     desk = request.app[keys.DESK]
     visitor = visitor_of_cookie(request)
@@ -134,7 +150,8 @@ async def _render(
     form = {"token": request.app[keys.FORM_TOKENS].sign(new_visitor()), "tab": new_tab()}
     texts, notice = texts_of(request), request.query.get("notice", "")
     frozen = desk.engine.flags(FROZEN)
-    views = [_view(snapshot, each, visitor, form, page) | {"frozen": each in frozen} for each in items]
+    back = urlencode([("page", page), *(("item", each) for each in named)]) if page else ""
+    views = [_view(snapshot, each, visitor, form, back) | {"frozen": each in frozen} for each in items]
     context = views[0] | {
         "view": views[0],
         "examples": views[1:],
@@ -142,7 +159,8 @@ async def _render(
         "notice": notice if notice in texts.entries["notices"] else None,
         "t": texts,
         "script_texts": texts.for_script("button", "status", "saving", "page", "event", "notices"),
-        "top": request.app[keys.TOP].items() if page == "event" else (),
+        "top": top,
+        "naming": _naming(named),
         "origin": guards.origin_of(request),
     }
     answer = aiohttp_jinja2.render_template(template, request, context)
@@ -153,8 +171,8 @@ async def _render(
     return answer
 
 
-def _view(snapshot: Snapshot, item: str, visitor: bytes | None, form: dict[str, str], page: str) -> dict[str, Any]:
-    """What the template needs of one item."""
+def _view(snapshot: Snapshot, item: str, visitor: bytes | None, form: dict[str, str], back: str) -> dict[str, Any]:
+    """What the template needs of one item. `back` says which page a press leads back to."""
     mine = tally_in(snapshot, item, actor_of(item, visitor, "")) if visitor is not None else None
     mine_n = mine.n if mine is not None and belongs_to_visitor(item) else 0
     state = snapshot.items[item]
@@ -166,5 +184,5 @@ def _view(snapshot: Snapshot, item: str, visitor: bytes | None, form: dict[str, 
         "mine_n": mine_n,
         "liked": kind_of(item) == "once" and mine_n % 2 == 1,
         "form": form | {"gen": state.gen, "n": min(mine_n + 1, tally_max(item))},
-        "press_url": f"/items/{quote(item, safe='')}/press" + (f"?page={page}" if page else ""),
+        "press_url": f"/items/{quote(item, safe='')}/press" + (f"?{back}" if back else ""),
     }

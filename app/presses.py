@@ -14,6 +14,7 @@ from app import asking, guards, keys, wire
 from app.desk import Desk
 from app.problems import RefusedError
 from app.refusals import code_of
+from app.session import ITEMS_MAX
 from app.visitors import TokenError, actor_of
 from cluster.core.items import is_pressable, tally_max
 from cluster.surface import Answer, Refusal
@@ -29,6 +30,16 @@ def item_in(request: web.Request, *, after: str, suffix: str = "") -> str:
     item = unquote(segments[segments.index(after) + 1].removesuffix(suffix), errors="replace")
     check_item(item)
     return item
+
+
+def items_named(request: web.Request) -> list[str]:
+    """Those of the query, `?item=a&item=b`, each once; as many as one may watch."""
+    items = list(dict.fromkeys(request.query.getall("item", [])))
+    if len(items) > ITEMS_MAX:
+        raise RefusedError("too_many_items")
+    for item in items:
+        check_item(item)
+    return items
 
 
 def check_item(item: str) -> None:

@@ -1,13 +1,19 @@
 """The items with the largest counts among those that were pressed lately, on any node.
 
 Every change of a count passes here. Kept in memory, of the last `ITEMS_MAX` items that changed.
+
+Anybody can press an item of any name, and so put it on the wall of a hall: whoever shows the largest there names
+those that may be among them. Of all others, what is frozen is not shown.
 """
 
 import heapq
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final
 
+from aiohttp import web
+
+from app import asking, keys
 from cluster.surface import Changed
 
 LATELY_S: Final = 600.0
@@ -18,10 +24,11 @@ FRESH_S: Final = 1.0
 
 
 class Top:
-    """`clock` is monotonic, in seconds."""
+    """`clock` is monotonic, in seconds; `hidden` says which items are not to be told."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], hidden: Callable[[], Collection[str]]) -> None:
         self._clock = clock
+        self._hidden = hidden
         # item -> (when, count), the longest unchanged first.
         self._changed: OrderedDict[str, tuple[float, int]] = OrderedDict()
         self._found: list[tuple[str, int]] = []
@@ -43,5 +50,21 @@ class Top:
         return self._found
 
     def _find(self, since: float) -> list[tuple[str, int]]:
-        lately = ((count, item) for item, (at, count) in self._changed.items() if at >= since and count > 0)
-        return [(item, count) for count, item in heapq.nlargest(TOP_ITEMS, lately)]
+        hidden = self._hidden()
+        return largest(
+            (item, count) for item, (at, count) in self._changed.items() if at >= since and item not in hidden
+        )
+
+
+def largest(counts: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
+    """At most `TOP_ITEMS` of them, the largest first; what has no presses is left out."""
+    pressed = ((count, item) for item, count in counts if count > 0)
+    return [(item, count) for count, item in heapq.nlargest(TOP_ITEMS, pressed)]
+
+
+async def top_of(request: web.Request, named: Sequence[str]) -> list[tuple[str, int]]:
+    """The largest of those that are named, whenever they were pressed; or else of what was pressed lately."""
+    if not named:
+        return request.app[keys.TOP].items()
+    states = (await asking.read(request.app[keys.DESK].engine, named)).items
+    return largest((item, states[item].count) for item in named)

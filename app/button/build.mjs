@@ -4,7 +4,7 @@
  * 1. One classic script in a function of its own: it leaves no global behind.
  * 2. Names of our own members are shortened too. What goes over the wire, into storage, or is the browser's must
  *    keep its name: only those listed in `private_names.txt` are taken.
- * 3. Beside it lies the same compressed, which is what nodes send.
+ * 3. Beside it lies the same compressed, which is what nodes send, and the button's texts in each other language.
  * 4. What stands in for a WebSocket stays a module of its own, loaded from beside the script where it is needed.
  */
 
@@ -27,19 +27,21 @@ const style = {
   },
 };
 
-/** Of the reasons that are a defect of this very script the number is enough. */
-const reasons = {
-  name: "reasons",
+/** A button's texts in a language. Of the reasons that are a defect of this very script the number is enough. */
+async function textsIn(/** @type {string} */ file) {
+  const { button } = JSON.parse(await readFile(file, "utf8"));
+  const { 4502: origin, other } = button.reasons;
+  return { button: { ...button, reasons: { 4502: origin, other } } };
+}
+
+const english = {
+  name: "english",
   setup({ onLoad }) {
-    onLoad({ filter: /en\.json$/ }, async ({ path: file }) => {
-      const { button } = JSON.parse(await readFile(file, "utf8"));
-      const { 4502: origin, other } = button.reasons;
-      return { contents: JSON.stringify({ button: { ...button, reasons: { 4502: origin, other } } }), loader: "json" };
-    });
+    onLoad({ filter: /en\.json$/ }, async ({ path: file }) => ({ contents: JSON.stringify(await textsIn(file)), loader: "json" }));
   },
 };
 
-const languages = (await readdir(path("../static/texts"))).map((file) => file.replace(".json", ""));
+const others = (await readdir(path("../static/texts"))).map((file) => file.replace(".json", "")).filter((name) => name !== "en");
 
 const { outputFiles } = await build({
   entryPoints: [path("element.js")],
@@ -52,8 +54,8 @@ const { outputFiles } = await build({
   target: "es2022",
   charset: "utf8",
   mangleProps: new RegExp(`^(${names.join("|")})$`),
-  define: { LANGUAGES: JSON.stringify(languages.filter((language) => language !== "en")) },
-  plugins: [style, reasons],
+  define: { LANGUAGES: JSON.stringify(others) },
+  plugins: [style, english],
 });
 // It finds another 200 bytes of 8 KB.
 const { code } = await minify(outputFiles[0].text, { ecma: 2020, compress: { passes: 3 } });
@@ -61,3 +63,7 @@ const file = process.argv[2] ?? path("../static/like-button.js");
 await writeFile(file, `${code}\n`);
 // What nodes send in its place to browsers that take it, as all do.
 await writeFile(`${file}.gz`, await gzipAsync(Buffer.from(`${code}\n`), { numiterations: 50 }));
+for (const language of others) {
+  const texts = await textsIn(path(`../static/texts/${language}.json`));
+  await writeFile(file.replace(/js$/, `${language}.json`), `${JSON.stringify(texts)}\n`);
+}

@@ -149,7 +149,7 @@ class LikeButton extends HTMLElement {
       isShut: presser.isShut(item),
       problem: name === "stopped" ? reasonOf(code) : counter.isFrozen ? frozenText() : "",
     });
-    this.setAttribute("state", name);
+    if (this.getAttribute("state") !== name) this.setAttribute("state", name);
     this.#tell(`${item} ${count} ${mine}`, `${ownOf(item, mine)} ${words}`, { item, count, mine });
   }
 
@@ -180,15 +180,14 @@ try {
 }
 const [language] = locale.split("-");
 speak({ button }, "en", locale);
-if (LANGUAGES.includes(language)) {
-  // Until it has come, or if it never does, it speaks English.
-  fetch(new URL(`texts/${language}.json`, HOME))
-    .then((answer) => answer.json())
-    .then((texts) => {
-      speak(texts, language, locale);
-      boards.forEach((board) => board.show());
-    })
-    .catch(() => undefined);
+
+/** Before the first button: it would change its size. Where the texts do not come, it speaks English. */
+async function learn() {
+  if (!LANGUAGES.includes(language)) return;
+  const answer = await fetch(new URL(`like-button.${language}.json`, HOME), { signal: AbortSignal.timeout(3000) });
+  speak(await answer.json(), language, locale);
 }
 
-if (!customElements.get("like-button")) customElements.define("like-button", LikeButton);
+learn()
+  .catch(() => undefined)
+  .then(() => customElements.get("like-button") || customElements.define("like-button", LikeButton));

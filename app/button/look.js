@@ -16,7 +16,7 @@ const calm = matchMedia("(prefers-reduced-motion: reduce)");
  * @param {Element[]} children
  */
 function fill(element, attributes, ...children) {
-  for (const key in attributes) element.setAttribute(key, `${attributes[key]}`);
+  for (const key in attributes) if (element.getAttribute(key) !== `${attributes[key]}`) element.setAttribute(key, `${attributes[key]}`);
   element.append(...children);
   return element;
 }

@@ -103,7 +103,7 @@ function hearPressed(presser, message) {
   const flight = presser.inFlight.get(id);
   if (!flight) return;
   const { tally } = flight;
-  presser.isReadOnly = false;
+  presser.delay = "";
   tally.behinds = 0;
   tally.asked = Math.max(tally.asked, n);
   count(presser, tally, message);
@@ -134,10 +134,10 @@ function hearRefusal(presser, { id, code, retry_after, n }) {
   presser.inFlight.delete(id);
   if (!flight || flight.tally.kept.gen !== flight.gen) return;
   const { tally } = flight;
-  presser.isReadOnly = code === "read_only";
   tally.behinds = code === "behind" ? tally.behinds + 1 : 0;
-  const isLater = ["behind", "rate_limited", "read_only"].includes(code);
-  if (isLater && tally.behinds < BEHINDS_MAX) presser.retry(tally, retry_after);
+  const isLater = ["behind", "rate_limited", "read_only"].includes(code) && tally.behinds < BEHINDS_MAX;
+  presser.delay = isLater ? code : "";
+  if (isLater) presser.retry(tally, retry_after);
   else drop(presser, tally, flight.gen, n);
 }
 

@@ -99,7 +99,14 @@ function draw(name, attributes, text = "") {
   return element;
 }
 
-/** Nodes on a circle, and a line for each link that both ends know. @param {Node[]} nodes */
+/** Each link once that one of its ends tells of. @param {Node[]} nodes @returns {string[][]} the names of both */
+function linked(nodes) {
+  const told = nodes.filter(({ state }) => state !== "unreachable");
+  const pairs = told.flatMap(({ name, links }) => links.map((other) => [name, other].sort().join(" ")));
+  return [...new Set(pairs)].map((pair) => pair.split(" "));
+}
+
+/** Nodes on a circle, and the links between them. @param {Node[]} nodes */
 function showPicture(nodes) {
   const sorted = [...nodes].sort((a, b) => a.name.localeCompare(b.name));
   const places = new Map(
@@ -108,12 +115,10 @@ function showPicture(nodes) {
       return [name, { x: Math.round(RADIUS * Math.cos(angle)), y: Math.round(RADIUS * Math.sin(angle)) }];
     }),
   );
-  const lines = sorted.flatMap(({ name, state, links }) =>
-    state === "unreachable" ? [] : links.flatMap((other) => {
-      const [from, to] = [places.get(name), places.get(other)];
-      return from && to && name < other ? [draw("line", { x1: from.x, y1: from.y, x2: to.x, y2: to.y })] : [];
-    }),
-  );
+  const lines = linked(sorted).flatMap((pair) => {
+    const [from, to] = pair.map((name) => places.get(name));
+    return from && to ? [draw("line", { x1: from.x, y1: from.y, x2: to.x, y2: to.y })] : [];
+  });
   const circles = sorted.map(({ name, state }) => {
     const { x, y } = places.get(name) ?? { x: 0, y: 0 };
     const group = draw("g", { "data-state": state, ...(name === self ? { "data-self": "" } : {}) });

@@ -5,7 +5,7 @@ import { chart } from "./chart.js";
 import { Hearts } from "./hearts.js";
 import { afterShow, forms, locale, site } from "./page.js";
 import { Rolling } from "./rolling.js";
-import { formatted, textOf, unitOf } from "./words.js";
+import { digits, formatted, textOf, unitOf } from "./words.js";
 
 const TOP_MS = 5000;
 
@@ -16,7 +16,7 @@ place.setAttribute("aria-hidden", "true");
 form.querySelector(".number")?.prepend(place);
 document.body.classList.add("has-rolling");
 
-const rolling = new Rolling(place);
+const rolling = new Rolling(place, digits());
 const hearts = new Hearts(
   /** @type {Element} */ (document.getElementById("sky")),
   /** @type {Element} */ (form.querySelector(".icon")),
@@ -37,11 +37,15 @@ setInterval(() => {
   last = now;
 }, 1000);
 
+/** What the page's address names may stand there, and on the pages that it leads to. */
+const named = new URLSearchParams(new URLSearchParams(location.search).getAll("item").map((name) => ["item", name]));
+const naming = String(named) && `?${named}`;
+
 /** @param {{item: string, count: number}} each */
 function row(each) {
   const [link, name, number] = ["a", "bdi", "span"].map((tag) => document.createElement(tag));
   name.textContent = each.item.slice(each.item.indexOf(":") + 1);
-  link.setAttribute("href", `/event/${encodeURIComponent(each.item)}`);
+  link.setAttribute("href", `/event/${encodeURIComponent(each.item)}${naming}`);
   link.append(name);
   number.className = "number";
   number.textContent = `${formatted(each.count)} ${unitOf(each.item, each.count)}`;
@@ -50,11 +54,18 @@ function row(each) {
   return entry;
 }
 
+function nothing() {
+  const entry = document.createElement("li");
+  entry.className = "nothing";
+  entry.textContent = textOf("event", "nothing");
+  return entry;
+}
+
 async function showTop() {
   if (document.hidden) return;
-  const answer = await fetch("/api/top", { cache: "no-store" }).catch(() => null);
+  const answer = await fetch(`/api/top${naming}`, { cache: "no-store" }).catch(() => null);
   if (!answer?.ok) return; // The next one tells more.
   const { items } = await answer.json();
-  if (items.length > 0) document.getElementById("items")?.replaceChildren(...items.map(row));
+  document.getElementById("items")?.replaceChildren(...(items.length > 0 ? items.map(row) : [nothing()]));
 }
 setInterval(showTop, TOP_MS);

@@ -6,14 +6,14 @@ import { paced } from "./pacing.js";
 import { PageStore } from "./page_store.js";
 import { Rolling } from "./rolling.js";
 import { Site } from "./site.js";
-import { formatted, speak } from "./words.js";
+import { digits, formatted, speak } from "./words.js";
 
 const { texts, language, locale } = JSON.parse(document.getElementById("texts")?.textContent ?? "");
 speak(texts, language, locale);
 
 const { item = "", gen, count } = document.body.dataset;
 const number = /** @type {Element} */ (document.querySelector(".count"));
-const rolling = new Rolling(/** @type {Element} */ (document.querySelector(".rolling")));
+const rolling = new Rolling(/** @type {Element} */ (document.querySelector(".rolling")), digits());
 const icon = /** @type {Element} */ (document.querySelector(".number .icon"));
 const hearts = new Hearts(/** @type {Element} */ (document.getElementById("sky")), icon);
 document.body.classList.add("has-rolling");

@@ -8,7 +8,7 @@ import { PageStore } from "./page_store.js";
 import { isSaved } from "./saving.js";
 import { Site } from "./site.js";
 import { PressForm, StatusLine } from "./view.js";
-import { formatted, frozenText, ownOf, speak, statusOf, unitOf } from "./words.js";
+import { formatted, frozenText, hasNotice, ownOf, speak, statusOf, textOf, unitOf } from "./words.js";
 
 export const { texts, language, locale } = JSON.parse(document.getElementById("texts")?.textContent ?? "");
 speak(texts, language, locale);
@@ -22,15 +22,21 @@ export const forms = [...document.querySelectorAll("form[data-item]")].map(
 );
 
 let viewers = 0;
-/** Why the last press was not taken, until the next one. */
+/** Why the last press will never be taken, until the next one. */
 let refusal = "";
 const { handlers } = site.connection;
 const { onMessage } = handlers;
 handlers.onMessage = (message) => {
-  if (message.type === "error" && message.id !== undefined) refusal = message.code;
   if (message.type === "viewers") viewers = message.viewers[forms[0].item] ?? viewers;
   onMessage(message);
+  if (message.type === "error" && message.id !== undefined && !site.presser.delay) refuse(message.code);
 };
+
+/** @param {string} code */
+function refuse(code) {
+  refusal = hasNotice(code) ? code : "";
+  if (refusal) announcer.own(textOf("notices", refusal));
+}
 
 /** @param {string} item */
 function words(item) {
@@ -83,7 +89,7 @@ function show() {
     waiting: tallies.waiting,
     isSaved: isSaved(tallies),
     isLive,
-    isReadOnly: presser.isReadOnly,
+    delay: presser.delay,
     isDurable: store.isDurable,
     refusal,
   });

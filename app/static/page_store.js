@@ -9,9 +9,9 @@ const COOKIE_SECONDS = 400 * 24 * 3600;
 export class PageStore extends Store {
   constructor() {
     super(location.origin);
-    // Of a press without a script: buttons beside this page are the same visitor's.
+    // In both places, where one has it: a press without a script sets the cookie only, and a browser may drop that.
     const { token } = this;
-    if (token) super.token = token;
+    if (token) this.token = token;
   }
 
   /** @override The cookie's, since a press without a script sets that one. */

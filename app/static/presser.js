@@ -29,7 +29,8 @@ export class Presser {
   tallies = new Tallies();
   /** @type {Map<number, {tally: Tally, gen: number, n: number}>} presses without their last answer */
   inFlight = new Map();
-  isReadOnly = false;
+  /** By which refusal presses wait that will be sent again. */
+  delay = "";
   #lastId = 0;
 
   /** @param {Parts} parts */
@@ -89,7 +90,7 @@ export class Presser {
 
   /** A new connection has said its first hello. */
   connected() {
-    this.isReadOnly = false;
+    this.delay = "";
     this.inFlight.clear();
     this.tallies.meetConnection(this.now());
     this.later(this.onChange, HOLD_MS + 1); // A count that was held back may fall then.

@@ -1,12 +1,14 @@
 // @ts-check
 /** A number whose digits roll to their next: one change of style a digit, whatever lies between. */
 
-const DIGITS = "0123456789";
-
 export class Rolling {
-  /** @param {Element} place hidden from screen readers, which read the number elsewhere */
-  constructor(place) {
+  /**
+   * @param {Element} place hidden from screen readers, which read the number elsewhere
+   * @param {string[]} digits from 0 to 9, as the number's readers write them
+   */
+  constructor(place, digits) {
     this.place = place;
+    this.digits = digits;
   }
 
   /** @param {string} text a number as people write it */
@@ -20,14 +22,14 @@ export class Rolling {
   #set(cell, sign) {
     if (cell.dataset.sign === sign) return;
     cell.dataset.sign = sign;
-    const digit = DIGITS.indexOf(sign);
+    const digit = this.digits.indexOf(sign);
     if (digit < 0) {
       cell.replaceChildren(sign);
       return;
     }
     if (!cell.firstElementChild) {
       const strip = document.createElement("span");
-      strip.append(...[...DIGITS].map((each) => Object.assign(document.createElement("b"), { textContent: each })));
+      strip.append(...this.digits.map((each) => Object.assign(document.createElement("b"), { textContent: each })));
       cell.replaceChildren(strip);
     }
     /** @type {HTMLElement} */ (cell.firstElementChild).style.transform = `translateY(${-10 * digit}%)`;

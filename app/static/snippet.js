@@ -5,7 +5,7 @@ import { textOf } from "./words.js";
 
 const COPIED_MS = 2000;
 /** Nothing moves when the button comes. A page that allows no such style puts it into its sheet. */
-const ROOM = "display: inline-block; min-width: 10rem; min-height: 44px; vertical-align: middle";
+const ROOM = "display: inline-block; min-width: 11rem; min-height: 44px; vertical-align: middle";
 
 const details = /** @type {HTMLDetailsElement} */ (document.getElementById("snippet"));
 const form = /** @type {HTMLFormElement} */ (details.querySelector("form"));

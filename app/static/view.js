@@ -6,7 +6,7 @@
  */
 
 import { kindOf } from "./items.js";
-import { formatted, hasNotice, reasonOf, savingOf, statusOf, textOf, unitOf } from "./words.js";
+import { formatted, hasSaving, reasonOf, savingOf, statusOf, textOf, unitOf } from "./words.js";
 
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const RIPPLE_MS = 900;
@@ -17,6 +17,11 @@ const LONG_COUNT = 9;
 /** @param {Element | null} element @param {string} text */
 function write(element, text) {
   if (element && element.textContent !== text) element.textContent = text;
+}
+
+/** @param {Element} element @param {string} name @param {boolean} value */
+function mark(element, name, value) {
+  if (element.getAttribute(name) !== String(value)) element.setAttribute(name, String(value));
 }
 
 /** @param {Element} element @param {Keyframe[]} frames @param {KeyframeAnimationOptions} options */
@@ -58,12 +63,13 @@ export class PressForm {
     const text = formatted(Math.max(0, count));
     const output = this.form.querySelector(".count");
     write(output, text);
-    output?.classList.toggle("is-long", text.length > LONG_COUNT);
+    const isLong = text.length > LONG_COUNT;
+    if (output?.classList.contains("is-long") !== isLong) output?.classList.toggle("is-long", isLong);
     const isOnce = kindOf(this.item) === "once";
     write(this.form.querySelector(".unit"), unitOf(this.item, count));
     write(this.form.querySelector(".own"), own);
-    if (isOnce) this.button.setAttribute("aria-pressed", String(isLiked));
-    this.button.setAttribute("aria-disabled", String(isShut));
+    if (isOnce) mark(this.button, "aria-pressed", isLiked);
+    mark(this.button, "aria-disabled", isShut);
     if (count > this.#shown) this.#ripple();
     this.#shown = count;
   }
@@ -114,7 +120,7 @@ export class StatusLine {
 
   /** @param {import("./connection.js").State} state */
   showConnection({ name, node, code }) {
-    this.line.dataset.status = name;
+    if (this.line.dataset.status !== name) this.line.dataset.status = name;
     write(this.text, statusOf(name, { node, reason: name === "stopped" ? reasonOf(code) : "" }));
   }
 
@@ -123,12 +129,13 @@ export class StatusLine {
     write(this.viewers, n ? textOf("page", "viewers", { n }) : "");
   }
 
-  /** @param {{waiting: number, isSaved: boolean, isLive: boolean, isReadOnly: boolean, isDurable: boolean, refusal: string}} facts */
-  showSaving({ waiting, isSaved, isLive, isReadOnly, isDurable, refusal }) {
-    this.saved.dataset.saved = waiting > 0 ? "waiting" : isSaved ? "saved" : "nothing";
-    if (isLive && !isReadOnly && hasNotice(refusal)) return write(this.saved, textOf("notices", refusal));
+  /** @param {{waiting: number, isSaved: boolean, isLive: boolean, delay: string, isDurable: boolean, refusal: string}} facts */
+  showSaving({ waiting, isSaved, isLive, delay, isDurable, refusal }) {
+    const saved = isLive && refusal ? "refused" : waiting > 0 ? "waiting" : isSaved ? "saved" : "nothing";
+    if (this.saved.dataset.saved !== saved) this.saved.dataset.saved = saved;
+    if (isLive && refusal) return write(this.saved, textOf("notices", refusal));
     if (waiting === 0) return write(this.saved, isSaved ? savingOf("saved", 0) : "");
-    if (isLive) return write(this.saved, savingOf(isReadOnly ? "read_only" : "waiting", waiting));
+    if (isLive) return write(this.saved, savingOf(hasSaving(delay) ? delay : "waiting", waiting));
     return write(this.saved, savingOf(isDurable ? "kept" : "unkept", waiting));
   }
 }

@@ -77,8 +77,14 @@ export const textOf = (part, key, values = {}) => filled(/** @type {any} */ (tex
 /** Whether there are words for this refusal of a press. @param {string} code */
 export const hasNotice = (code) => code in (texts.notices ?? {});
 
+/** Whether there are words for presses that wait for this. @param {string} name */
+export const hasSaving = (name) => name in (texts.saving ?? {});
+
+/** A number's digits from 0 to 9, as its readers write them. */
+export const digits = () => [..."0123456789"].map((digit) => formatted(Number(digit)));
+
 /** @param {keyof Texts["status"]} name @param {Record<string, string>} values */
 export const statusOf = (name, values) => textOf("status", name, values);
 
-/** @param {keyof Texts["saving"]} name @param {number} n how many presses wait */
+/** @param {string} name @param {number} n how many presses wait */
 export const savingOf = (name, n) => textOf("saving", name, { n });

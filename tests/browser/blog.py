@@ -44,9 +44,9 @@ class Blog:
         self._pages[path] = (page, policy)
         return self.address + path
 
-    def write_plain(self, path: str, page: str, **files: Path) -> str:
+    def write_plain(self, path: str, page: str, *, language: str = "en", **files: Path) -> str:
         """A page without a policy, and beside it these files, as `<path>/<name>`; its address."""
-        self._pages[path] = (f"<!doctype html><html lang=en><title>A blog</title>{page}", "")
+        self._pages[path] = (f"<!doctype html><html lang={language}><title>A blog</title>{page}", "")
         self._files |= {f"{path}/{name}": file for name, file in files.items()}
         return self.address + path
 

@@ -5,17 +5,22 @@ All tests share one site. Those that take `calm_site` press items of their own, 
 """
 
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from tests.browser.firefox import Firefox
 from tests.browser.person import Run
 from tests.browser.site import Site
 from tests.support.fixtures import pytest_runtest_makereport
 
 __all__ = ["pytest_runtest_makereport"]
+
+# Evaluates an expression in a page.
+Bench = Callable[[str], Awaitable[Any]]
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LAB = (Path(__file__).parent / "lab.js").read_text()
@@ -51,12 +56,33 @@ async def site(calm_site: Site) -> AsyncIterator[Site]:
     assert not complaints, "pages complained:\n" + "\n".join(complaints)
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def run(calm_site: Site) -> Run:
-    tab = await (await calm_site.meet(bypass_csp=True)).new_tab()
-    await tab.open("tap:lab")
-    await tab.page.evaluate(LAB)
-    return lambda lines: tab.page.evaluate(f"async () => {{ {lines} }}")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def firefox(packages: None) -> AsyncIterator[Firefox]:
+    async with Firefox() as started:
+        yield started
+        complaints = await started.ask("complaints")
+    assert not complaints, "pages complained:\n" + "\n".join(complaints)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def benches(one_site: Site, firefox: Firefox) -> AsyncIterator[dict[str, Bench]]:
+    """A page of the site in each browser that runs none of its scripts, for those of a test."""
+    address = f"{one_site.nginx.address}/privacy"
+    chromium = await one_site.lodge(bypass_csp=True)
+    page = await chromium.context.new_page()
+    await page.goto(address)
+    other = await (await firefox.meet()).open(address)
+    yield {"chromium": page.evaluate, "firefox": other.evaluate}
+    assert not chromium.complaints
+    await chromium.context.close()
+
+
+@pytest_asyncio.fixture(params=["chromium", "firefox"], loop_scope="session")
+async def run(request: pytest.FixtureRequest, benches: dict[str, Bench]) -> Run:
+    evaluate = benches[request.param]
+    # Each time anew: nothing is stored yet.
+    await evaluate(LAB)
+    return lambda lines: evaluate(f"(async () => {{ {lines} }})()")
 
 
 @pytest.fixture(scope="session")

@@ -21,8 +21,11 @@ const people = [];
 const pages = [];
 const complaints = [];
 
-/** Every lost connection is reported as an error, and so is an icon that a blog's policy forbids; all else is ours. */
-const NOT_OURS = /WebSocket|establish a connection|NS_ERROR|NetworkError|favicon\.ico/;
+/**
+ * Every lost connection is reported as an error, and so are an icon that a blog's policy forbids and a cookie that a
+ * frame on another site may not set; all else is ours.
+ */
+const NOT_OURS = /WebSocket|establish a connection|NS_ERROR|NetworkError|favicon\.ico|rejected because it is in a cross-site/;
 
 function complain(text) {
   if (!NOT_OURS.test(text)) complaints.push(text);
@@ -44,8 +47,10 @@ const acts = {
     await page.goto(address);
     return pages.push(page) - 1;
   },
+  evaluateFramed: ({ page, script }) => pages[page].frames()[1].evaluate(script),
   evaluate: ({ page, script }) => pages[page].evaluate(script),
   click: ({ page, selector, times }) => pages[page].click(selector, { count: times }),
+  size: async ({ page, width, height }) => void (await pages[page].setViewport({ width, height })),
   key: ({ page, key }) => pages[page].keyboard.press(key),
   reload: async ({ page }) => void (await pages[page].reload()),
   go: async ({ page, address }) => void (await pages[page].goto(address)),

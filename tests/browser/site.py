@@ -71,8 +71,12 @@ class Site:
 
     async def meet(self, **context: Any) -> Person:
         """Another person with a browser profile of their own."""
-        self._people.append(Person(self.nginx.address, await self._browser.new_context(**context)))
+        self._people.append(await self.lodge(**context))
         return self._people[-1]
+
+    async def lodge(self, **context: Any) -> Person:
+        """Somebody who stays when all others go: whoever asks closes their browser."""
+        return Person(self.nginx.address, await self._browser.new_context(**context))
 
     async def say_goodbye(self) -> list[str]:
         """Everybody closes their browser; what their pages complained about."""

@@ -3,9 +3,12 @@
 from typing import Any, Final
 
 import pytest
+from playwright.async_api import Page, expect
 
 from tests.browser.axe import violations_on
+from tests.browser.puppet import Puppet
 from tests.browser.site import Site
+from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("packages")]
 
@@ -23,10 +26,13 @@ PAGES: Final = (
 )
 
 
+async def quiet_page(site: Site, **context: Any) -> Page:
+    return (await (await site.meet(bypass_csp=True, reduced_motion="reduce", **context)).new_tab()).page
+
+
 async def violations(site: Site, address: str, **context: Any) -> list[str]:
     """In all looks of one page."""
-    person = await site.meet(bypass_csp=True, reduced_motion="reduce", **context)
-    page = await person.context.new_page()
+    page = await quiet_page(site, **context)
     await page.goto(address)
     for summary in await page.locator("summary").all():
         await summary.click()
@@ -45,6 +51,36 @@ async def test_axe_finds_nothing(calm_site: Site, path: str) -> None:
 async def test_axe_finds_nothing_in_other_languages(calm_site: Site, locale: str) -> None:
     for path in ("/", "/cluster"):
         assert await violations(calm_site, calm_site.nginx.address + path, locale=locale) == []
+
+
+@pytest.mark.parametrize("path", ["/items/once%3Aa", "/embed/clap%3Aa", "/event/tap%3Aa"])
+async def test_axe_finds_nothing_where_all_is_closed(calm_site: Site, path: str) -> None:
+    """What is frozen, and what has stopped."""
+    page = await quiet_page(calm_site)
+    puppet = await Puppet.before(page)
+    await page.goto(calm_site.nginx.address + path)
+    item = path.rpartition("/")[2].replace("%3A", ":")
+    await wait_for(lambda: puppet.heard, 5, "the page to watch")
+    puppet.say(type="viewers", viewers={item: 12}, frozen=[item])
+    await expect(page.locator("form[data-item] button")).to_have_attribute("aria-disabled", "true")
+    assert await violations_on(page) == []
+    assert puppet.route is not None
+    await puppet.route.close(code=4502)
+    await expect(page.locator("[data-status]")).to_have_attribute("data-status", "stopped")
+    assert await violations_on(page) == []
+
+
+async def test_axe_finds_nothing_wrong_with_a_button_that_says_why_it_does_not_count(
+    calm_site: Site, name: str
+) -> None:
+    page = await quiet_page(calm_site)
+    puppet = await Puppet.before(page)
+    body = f'<main><h1>A post</h1><p>Text <like-button item="once:{name}"></like-button></p><p>More</p></main>'
+    await page.goto(calm_site.blog.write(f"/{name}", calm_site.nginx.address, body))
+    await wait_for(lambda: puppet.heard, 5, "the button to watch")
+    puppet.say(type="viewers", viewers={f"once:{name}": 1}, frozen=[f"once:{name}"])
+    await expect(page.locator("like-button [part=problem]")).to_have_text("Closed")
+    assert await violations_on(page) == []
 
 
 async def test_axe_finds_nothing_wrong_with_a_button_on_a_blog(calm_site: Site, name: str) -> None:

@@ -28,6 +28,9 @@ def test_the_script_is_built_of_these_sources_and_small(tmp_path: Path) -> None:
     sent = BUILT.with_name("like-button.js.gz").read_bytes()
     assert gzip.decompress(sent) == BUILT.read_bytes(), "make button"
     assert len(sent) <= BYTES_MAX
+    for language in LANGUAGES.keys() - {"en"}:
+        texts = f"like-button.{language}.json"
+        assert fresh.with_name(texts).read_text() == BUILT.with_name(texts).read_text(), "make button"
 
 
 def test_no_name_is_shortened_that_others_know() -> None:

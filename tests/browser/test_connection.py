@@ -179,6 +179,7 @@ async def test_who_only_listens_says_something_before_the_node_takes_it_for_gone
     lines = """
         const { Connection } = await import("/static/connection.js");
         const sent = [];
+        const { WebSocket } = window;
         let socket, now = 0;
         window.WebSocket = class {
             static OPEN = 1;
@@ -196,6 +197,8 @@ async def test_who_only_listens_says_something_before_the_node_takes_it_for_gone
         hear({ type: "hello", node: "node1" });
         for (; now < 150_000; now += 1000) hear({ type: "counts", counts: {} });
         connection.hangUp();
+        window.WebSocket = WebSocket;
+        delete performance.now;
         return sent;
     """
     said = await run(lines)

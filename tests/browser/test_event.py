@@ -1,7 +1,7 @@
 """The page for a hall, and the overlay for a stream."""
 
 import itertools
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from playwright.async_api import Page, expect
@@ -18,10 +18,14 @@ ROLLED: Final = """[...document.querySelectorAll('.rolling > span')].map((cell) 
     return strip ? String(-parseFloat(strip.style.transform.slice(11)) / 10) : cell.textContent;
 }).join('')"""
 IN_THE_AIR_MAX: Final = 24
+# As often as the page asks what else is pressed.
+TOP_MS: Final = 5000
 
 
-async def on_strings(site: Site, path: str, *, motion: str = "no-preference") -> tuple[Page, Puppet]:
-    page = (await (await site.meet(reduced_motion=motion)).new_tab()).page
+async def on_strings(
+    site: Site, path: str, *, motion: str = "no-preference", **context: Any
+) -> tuple[Page, Puppet]:
+    page = (await (await site.meet(reduced_motion=motion, **context)).new_tab()).page
     puppet = await Puppet.before(page)
     await page.goto(site.nginx.address + path)
     # It is told 0 then; what the test says comes after that.
@@ -71,14 +75,45 @@ async def test_the_overlay_lies_on_nothing_and_only_watches(calm_site: Site) -> 
     assert {message["type"] for message in puppet.heard} == {"watch"}
 
 
-async def test_a_hall_presses_and_sees_what_else_is_pressed(calm_site: Site, name: str) -> None:
+async def test_arabic_digits_roll_too(calm_site: Site) -> None:
+    page, puppet = await on_strings(calm_site, "/event/tap%3Aa", locale="ar-EG")
+    puppet.say(type="counts", counts={"tap:a": 98})
+    await expect(page.locator(".count")).to_have_text("٩٨")
+    assert await page.evaluate(ROLLED) == "98"
+
+
+async def test_a_hall_presses_and_sees_how_many_watch(calm_site: Site, name: str) -> None:
     item = f"tap:{name}"
-    await (await (await calm_site.meet()).open(f"tap:{name}/other")).press(f"tap:{name}/other", 3)
-    await calm_site.cluster.assert_converged(f"tap:{name}/other", 3)
     page = (await (await calm_site.meet()).new_tab()).page
-    await page.goto(f"{calm_site.nginx.address}/event/{item.replace(':', '%3A')}")
-    await expect(page.locator("#items")).to_contain_text(f"{name}/other")
+    await page.goto(f"{calm_site.nginx.address}/event/tap%3A{name}")
     await expect(page.locator(".status")).to_have_attribute("data-status", "live")
     await page.locator(f'form[data-item="{item}"] button').click()
     await calm_site.cluster.assert_converged(item, 1)
     await expect(page.locator("#charts canvas")).to_have_count(1)
+    other = await (await calm_site.meet()).open(item)
+    await expect(page.locator(".viewers")).to_have_text("2 watching now")
+    await other.close()
+    await expect(page.locator(".viewers")).to_have_text("1 watching now")
+
+
+async def test_what_else_is_pressed_comes_and_goes(calm_site: Site, name: str) -> None:
+    """Of what the producer has named; what somebody else makes up is not on the wall."""
+    page = (await (await calm_site.meet()).new_tab()).page
+    await page.clock.install()
+    named = [f"tap:{name}/{colour}" for colour in ("red", "blue")]
+    query = "&".join(f"item={item}" for item in named)
+    await page.goto(f"{calm_site.nginx.address}/event/tap%3A{name}?{query}")
+    entries = page.locator("#items li")
+    await expect(entries).to_have_text(["Nothing yet"])
+    for item, presses in zip((*named, f"tap:{name}/rude"), (2, 3, 9), strict=True):
+        await (await (await calm_site.meet()).open(item)).press_fast(item, presses)
+        await calm_site.cluster.assert_converged(item, presses)
+    await page.clock.run_for(TOP_MS)
+    await expect(entries).to_have_text([f"{name}/blue 3 presses", f"{name}/red 2 presses"])
+    href = await entries.get_by_role("link").first.get_attribute("href")
+    assert href and href.startswith(f"/event/tap%3A{name}%2Fblue?item=")
+    for item in named:
+        await calm_site.cluster.reset(item)
+        await calm_site.cluster.assert_converged(item, 0)
+    await page.clock.run_for(TOP_MS)
+    await expect(entries).to_have_text(["Nothing yet"])

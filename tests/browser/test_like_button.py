@@ -8,6 +8,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.browser.embedded import Embedded, embed
+from tests.browser.puppet import Puppet
 from tests.browser.shifts import AFTER_DRAWING, SHIFTS
 from tests.browser.site import Site
 from tests.support.waiting import wait_for
@@ -139,7 +140,7 @@ async def test_two_tabs_of_a_blogs_reader_are_one_visitor(calm_site: Site, name:
     await first.assert_liked(True)
 
 
-async def test_nothing_moves_when_the_button_comes_and_its_number_grows(calm_site: Site, name: str) -> None:
+async def test_nothing_moves_when_its_number_grows(calm_site: Site, name: str) -> None:
     body = f'<p>before <like-button item="tap:{name}"></like-button> after</p><p>below</p>'
     reader = await embed(calm_site, name, body, script=SHIFTS)
     await reader.assert_shows("0")
@@ -162,6 +163,52 @@ async def _press(site: Site, item: str, presses: int) -> None:
         url = f"{site.nodes[0].address}/api/items/{quote(item, safe='')}/press"
         async with site.cluster.session.post(url, json={"n": n}) as answer:
             assert answer.status == 200, await answer.text()
+
+
+async def test_who_is_forgotten_is_forgotten_in_all_tabs(calm_site: Site, name: str) -> None:
+    item, person = f"once:{name}", await calm_site.meet()
+    body = f'<like-button item="{item}"></like-button>'
+    tabs = [await embed(calm_site, name, body, person=person) for _ in range(2)]
+    await tabs[0].assert_shows("0")
+    await tabs[0].button().click()
+    for tab in tabs:
+        await tab.assert_liked(True)
+    await calm_site.cluster.assert_converged(item, 1)
+    assert await tabs[1].page.evaluate("document.querySelector('like-button').forget()") is True
+    for tab in tabs:
+        await tab.assert_liked(False)
+        await tab.assert_shows("0")
+        # Of a number of times that this happened alone.
+        assert await tab.page.evaluate("Object.entries(localStorage).filter(([, value]) => isNaN(value))") == []
+    await calm_site.cluster.assert_converged(item, 0)
+
+
+async def test_two_hundred_pushes_a_second_are_ten_writes_here_too(calm_site: Site, name: str) -> None:
+    page = (await (await calm_site.meet()).new_tab()).page
+    puppet = await Puppet.before(page)
+    body = f'<like-button item="tap:{name}"></like-button>'
+    await page.goto(calm_site.blog.write(f"/{name}", calm_site.nginx.address, body))
+    reader = Embedded(page)
+    await reader.assert_shows("0")
+    puppet.say(type="counts", counts={f"tap:{name}": 2})
+    await reader.assert_shows("2")
+    began = await page.evaluate(
+        """() => {
+            window.written = 0;
+            const everything = { attributes: true, childList: true, characterData: true, subtree: true };
+            const note = new MutationObserver((list) => (written += list.length));
+            const button = document.querySelector("like-button");
+            for (const place of [button, button.shadowRoot]) note.observe(place, everything);
+            return performance.now();
+        }"""
+    )
+    for number in range(3, 203):
+        puppet.say(type="counts", counts={f"tap:{name}": number})
+        await page.evaluate("new Promise((resolve) => setTimeout(resolve, 1))")
+    await reader.assert_shows("202")
+    seconds = (await page.evaluate("performance.now()") - began) / 1000
+    # The number, and the words that say it to a screen reader.
+    assert await page.evaluate("written") <= 2 * (10 * max(1.0, seconds) + 1)
 
 
 async def test_an_origin_that_is_not_listed_is_told_so(calm_site: Site, name: str) -> None:

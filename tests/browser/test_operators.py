@@ -157,8 +157,20 @@ async def test_who_has_no_token_sees_nothing(calm_site: Site) -> None:
     assert re.search("401", person.complaints.pop())
 
 
+async def test_the_open_desk_fits_a_phone_and_can_be_hit(calm_site: Site, name: str) -> None:
+    page = await desk(calm_site, viewport={"width": 320, "height": 640})
+    await find(page, f"once:{name}")
+    assert await page.evaluate("document.documentElement.scrollWidth") == 320
+    for target in await page.locator("button:visible, a:visible, input:visible").all():
+        box = await target.bounding_box()
+        assert box and box["width"] >= 44 and box["height"] >= 44, await target.inner_text()
+
+
 @pytest.mark.usefixtures("packages")
 async def test_axe_finds_nothing_on_the_open_desk(calm_site: Site, name: str) -> None:
     page = await desk(calm_site, bypass_csp=True, reduced_motion="reduce")
-    await find(page, f"once:{name}")
+    row = await find(page, f"once:{name}")
+    assert await violations_on(page) == []
+    await row.get_by_role("button", name=f"Count from 0 once:{name}").click()
+    await expect(page.get_by_role("dialog")).to_be_visible()
     assert await violations_on(page) == []

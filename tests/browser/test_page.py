@@ -44,6 +44,18 @@ async def test_what_is_pressed_is_large_enough_on_every_page(calm_site: Site, pa
         assert box and box["width"] >= 44 and box["height"] >= 44, await target.inner_text()
 
 
+async def test_files_are_sent_compressed_and_again_only_when_they_change(calm_site: Site) -> None:
+    session, address = calm_site.cluster.session, calm_site.nginx.address
+    for file in ("page.css", "page.js", "like-button.js", "texts/fi.json"):
+        async with session.get(f"{address}/static/{file}", headers={"Accept-Encoding": "gzip"}) as answer:
+            assert (answer.status, answer.headers.get("Content-Encoding")) == (200, "gzip"), file
+            tag = answer.headers["ETag"]
+        async with session.get(f"{address}/static/{file}", headers={"If-None-Match": tag}) as again:
+            assert again.status == 304, file
+    async with session.get(address, headers={"Accept-Encoding": "gzip"}) as page:
+        assert "Content-Encoding" not in page.headers, "it holds a token"
+
+
 async def test_a_screen_reader_gets_constant_names_and_one_polite_line(calm_site: Site, name: str) -> None:
     item = f"once:{name}"
     tab = await (await calm_site.meet()).open(item)

@@ -175,6 +175,29 @@ async def test_an_erased_visitors_open_tabs_forget_and_go_on_as_one_fresh_visito
     assert await token_of(person) != erased
 
 
+@pytest.mark.parametrize("kept", ["all", "storage only"])
+async def test_the_form_forgets_who_pressed_in_this_browser(calm_site: Site, name: str, kept: str) -> None:
+    """Also where the browser has dropped the cookie, as some do after a week."""
+    item = f"clap:forget-{kept[:3]}"
+    person = await calm_site.meet()
+    tab = await person.open(item)
+    await tab.press(item, 3)
+    await tab.assert_saved()
+    await calm_site.cluster.assert_converged(item, 3)
+    if kept == "storage only":
+        await person.context.clear_cookies()
+    form = (await person.new_tab()).page
+    await form.goto(f"{calm_site.nginx.address}/privacy")
+    await wait_for(person.tokens, 5, "the page to give the cookie back")
+    await form.get_by_role("button", name="Forget me").click()
+    await expect(form.get_by_role("alert")).to_contain_text("You are forgotten.")
+    assert not await person.tokens()
+    await calm_site.cluster.assert_converged(item, 0)
+    await tab.assert_shows(item, 0)
+    await tab.assert_says_of_mine(item, "")
+    assert not await tab.page.evaluate(STORED)
+
+
 async def test_who_was_offline_during_their_erasure_presses_nothing_of_it_again(calm_site: Site, name: str) -> None:
     like, tap = f"once:{name}", f"tap:{name}"
     person = await calm_site.meet()

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from playwright.async_api import expect
 
 from tests.browser.site import Site
 
@@ -29,6 +30,16 @@ async def test_the_status_names_the_node_that_serves_the_tab(calm_site: Site) ->
     tabs = [await (await calm_site.meet()).open() for _ in calm_site.nodes]
     named = {await tab.wait_until_live() for tab in tabs}
     assert named == {node.name for node in calm_site.nodes}
+
+
+async def test_all_who_watch_see_how_many_do(calm_site: Site, name: str) -> None:
+    item = f"once:{name}"
+    tabs = [await (await calm_site.meet()).open(item) for _ in range(3)]
+    for tab in tabs:
+        await expect(tab.page.locator(".viewers")).to_have_text("3 watching now")
+    await tabs.pop().close()
+    for tab in tabs:
+        await expect(tab.page.locator(".viewers")).to_have_text("2 watching now")
 
 
 async def test_fast_presses_of_two_people_count_exactly(calm_site: Site, name: str) -> None:

@@ -83,6 +83,11 @@ def test_every_file_that_is_linked_exists() -> None:
             assert (document.parent / link).exists(), f"{document.name} links to {link}"
 
 
+def test_every_picture_is_shown() -> None:
+    pictures = {f"docs/images/{file.name}" for file in (REPOSITORY / "docs" / "images").iterdir()}
+    assert set(re.findall(r'<img src="([^"]+)"', README.text)) == pictures
+
+
 def test_the_map_of_changes_names_files_that_exist() -> None:
     rows = [line for line in (REPOSITORY / "CONTRIBUTING.md").read_text().splitlines() if line.startswith("| ")]
     named = [name for row in rows for name in re.findall(r"`([\w./*-]+\.\w+|[\w./-]+/\w*)`", row)]

@@ -109,6 +109,11 @@ class Cluster:
         path = f"/api/admin/items/{quote(item, safe='')}/reset"
         return await self._ask("POST", on or self.answering()[0], path, self.admin_token)
 
+    async def freeze(self, item: str) -> Message:
+        """It takes no presses any more."""
+        path = f"/api/admin/items/{quote(item, safe='')}/freeze"
+        return await self._ask("POST", self.answering()[0], path, self.admin_token)
+
     async def erase(self, token: str, on: Node | None = None) -> Message:
         """Forget the visitor who has this token, as it asks for."""
         return await self._ask("DELETE", on or self.answering()[0], "/api/visitor", token)

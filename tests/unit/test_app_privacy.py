@@ -3,6 +3,7 @@
 import pytest
 
 from app import keys
+from app.pages import COOKIE, FRAME_COOKIE
 from app.texts import LANGUAGES
 from tests.unit.sites import Site
 
@@ -23,6 +24,8 @@ async def test_the_page_says_everything_in_the_readers_language(site: Site, lang
     assert f'lang="{language}"' in text
     for part in ("browser", "servers", "memory", "never", "forget", "forget_more"):
         assert LANGUAGES[language]["privacy"][part] in text
+    for cookie in (COOKIE, FRAME_COOKIE):
+        assert cookie in text
 
 
 async def test_who_is_forgotten_is_erased_and_has_no_cookie_any_more(site: Site) -> None:

@@ -1,10 +1,11 @@
 """The largest counts among what was pressed lately."""
 
 import pytest
+from yarl import URL
 
 from app import top
 from app.top import FRESH_S, LATELY_S, Top
-from cluster.surface import Changed, ItemState
+from cluster.surface import FROZEN, Changed, ItemState
 from tests.unit.fakes import FakeClock
 from tests.unit.sites import Site
 
@@ -20,7 +21,7 @@ def change(found: Top, **counts: int) -> None:
 
 def test_the_largest_come_first_and_a_few_only(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(top, "TOP_ITEMS", 2)
-    found = Top(clock)
+    found = Top(clock, set)
     change(found, a=5, b=9, c=7)
     change(found, a=6)
     assert found.items() == [("tap:b", 9), ("tap:c", 7)]
@@ -28,7 +29,7 @@ def test_the_largest_come_first_and_a_few_only(clock: FakeClock, monkeypatch: py
 
 def test_what_is_told_is_of_the_last_second(clock: FakeClock) -> None:
     """To look through all costs milliseconds, and anybody may ask."""
-    found = Top(clock)
+    found = Top(clock, set)
     change(found, a=1)
     assert found.items() == [("tap:a", 1)]
     change(found, a=2)
@@ -38,7 +39,7 @@ def test_what_is_told_is_of_the_last_second(clock: FakeClock) -> None:
 
 
 def test_what_was_pressed_long_ago_or_has_no_presses_any_more_is_left_out(clock: FakeClock) -> None:
-    found = Top(clock)
+    found = Top(clock, set)
     change(found, old=100, reset=50)
     clock.now += LATELY_S / 2
     change(found, new=1, reset=0)
@@ -50,10 +51,43 @@ def test_memory_is_bounded_by_forgetting_what_changed_longest_ago(
     clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(top, "ITEMS_MAX", 2)
-    found = Top(clock)
+    found = Top(clock, set)
     for name in ("a", "b", "a", "c"):
         change(found, **{name: 1})
     assert {item for item, _ in found.items()} == {"tap:a", "tap:c"}
+
+
+def test_what_is_frozen_is_told_no_more(clock: FakeClock) -> None:
+    frozen: set[str] = set()
+    found = Top(clock, lambda: frozen)
+    change(found, rude=9, a=1)
+    assert found.items() == [("tap:rude", 9), ("tap:a", 1)]
+    frozen.add("tap:rude")
+    clock.now += FRESH_S
+    assert found.items() == [("tap:a", 1)]
+
+
+async def test_a_node_tells_those_that_are_named_and_no_others(site: Site) -> None:
+    for name, n in (("a", 3), ("b", 5), ("c", 4), ("rude", 9)):
+        await site.client.post(f"/api/items/tap%3A{name}/press", json={"n": n})
+    # Also one that is frozen: an operator may have closed what is shown.
+    site.engine.put_flag(FROZEN, "tap:b")
+    query = "?item=tap%3Aa&item=tap%3Ab&item=tap%3Anobody"
+    answer = await (await site.client.get(f"/api/top{query}")).json()
+    assert answer == {"items": [{"item": "tap:b", "count": 5}, {"item": "tap:a", "count": 3}]}
+    page = await (await site.client.get(f"/event/tap%3Ac{query}")).text()
+    assert page.index('href="/event/tap%3Ab?item=') < page.index('href="/event/tap%3Aa?item=')
+    assert "rude" not in page
+
+
+async def test_without_a_script_a_press_leads_back_to_what_was_named(site: Site) -> None:
+    page = {"page": "event", "item": ["tap:a", "once:b"]}
+    url = URL("/items/tap%3Ac/press", encoded=True).with_query(page)
+    for n, notice in ((1, ""), (0, "&notice=bad_tally")):
+        async with site.client.post(url, data={"n": n}, allow_redirects=False) as pressed:
+            assert pressed.headers["Location"] == f"/event/tap%3Ac?item=tap%3Aa&item=once%3Ab{notice}"
+    async with site.client.post(url.extend_query(item="evil"), data={"n": 1}, allow_redirects=False) as refused:
+        assert refused.status == 400
 
 
 async def test_a_node_tells_them(site: Site) -> None:

@@ -1,0 +1,50 @@
+"""The generator on the page: what it writes is what somebody pastes, and what stands beside it."""
+
+import pytest
+from playwright.async_api import expect
+
+from tests.browser.embedded import Embedded
+from tests.browser.site import Site
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+# A page that is no safe origin has no clipboard, and this one would be the test machine's.
+CLIPBOARD = """
+    const writeText = async (text) => { window.copied = text; };
+    Object.defineProperty(navigator, "clipboard", { value: { writeText } });
+"""
+
+
+async def test_what_is_chosen_is_written_shown_copied_and_works(calm_site: Site, name: str) -> None:
+    page = (await (await calm_site.meet()).new_tab()).page
+    await page.add_init_script(CLIPBOARD)
+    await page.goto(f"{calm_site.nginx.address}/items/tap%3A{name}")
+    await page.locator("#snippet summary").click()
+    code, preview = page.locator("#code"), page.locator("#snippet like-button")
+    assert f'item="tap:{name}"' in await code.inner_text()
+    await page.get_by_label("Kind").select_option("clap")
+    await page.get_by_label("Label").fill('Good & "true" <3')
+    await page.get_by_label("Theme").select_option("dark")
+    written = await code.inner_text()
+    assert f'<like-button item="clap:{name}" label="Good &amp; &quot;true&quot; &lt;3" theme="dark"' in written
+    await expect(preview.get_by_role("button")).to_have_accessible_name('Good & "true" <3')
+    await expect(preview).to_have_attribute("theme", "dark")
+    await page.get_by_role("button", name="Copy").click()
+    await expect(page.locator("#copy")).to_have_text("Copied")
+    assert await page.evaluate("copied") == written
+
+    await page.goto(calm_site.blog.write_plain(f"/{name}", written))
+    reader = Embedded(page)
+    await reader.assert_shows("0")
+    await expect(reader.button()).to_have_accessible_name('Good & "true" <3')
+    await reader.button().click()
+    await calm_site.cluster.assert_converged(f"clap:{name}", 1)
+
+
+async def test_a_name_that_is_none_changes_nothing(calm_site: Site, name: str) -> None:
+    page = (await (await calm_site.meet()).new_tab()).page
+    await page.goto(f"{calm_site.nginx.address}/items/once%3A{name}")
+    await page.locator("#snippet summary").click()
+    before = await page.locator("#code").inner_text()
+    await page.get_by_label("Name").fill("")
+    assert await page.locator("#code").inner_text() == before
