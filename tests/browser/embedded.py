@@ -6,10 +6,10 @@ from playwright.async_api import Locator, Page, expect
 
 from tests.browser.site import Site
 
-# What a proxy does that knows no WebSocket. The page's own name for it must stay a class. Without chance, a retry
-# follows at once.
+# What a proxy does that knows no WebSocket. The page's own name for it must stay a class. Without chance, retries
+# follow soon; not at once, for what stands in for a WebSocket has to be loaded meanwhile.
 NO_WEBSOCKET: Final = """
-    Math.random = () => 0;
+    Math.random = () => 0.3;
     WebSocket = class { static OPEN = 1; readyState = 3; send() {} close() {}
                         constructor() { setTimeout(() => this.onclose?.({ code: 1006 })); } };
 """
