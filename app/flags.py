@@ -16,14 +16,13 @@ from app import admin, asking, keys, presses, wire
 from app.api import json_response
 from app.environment import is_origin
 from app.export import shown_item
+from app.origins import ORIGINS_LENGTH_MAX
 from app.problems import RefusedError
 from cluster.surface import ALLOWED, FROZEN, Flag, is_set
 
 ORIGIN: Final = (
     "an origin is written https://example.org, as a browser writes it: no path, no slash at the end, no :443"
 )
-# Some 1,000 origins. nginx.conf has room for twice as much: nodes do not ask each other before they allow one.
-ORIGINS_LENGTH_MAX: Final = 32_000
 
 _log = structlog.get_logger(__name__)
 

@@ -3,7 +3,13 @@
 The settings are this node's; what was allowed since is the cluster's, and can be taken back.
 """
 
+from typing import Final
+
 from cluster.surface import ALLOWED, Engine
+
+# Of all in one header of a frame: some 1,000. nginx.conf has room for twice as much, since nodes do not ask each
+# other before they allow one.
+ORIGINS_LENGTH_MAX: Final = 32_000
 
 
 class Origins:

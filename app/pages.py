@@ -70,7 +70,7 @@ async def press(request: web.Request) -> web.Response:
     try:
         visitor = await _press(request, item)
     except RefusedError as problem:
-        return see(f"{page}{'&' if '?' in page else '?'}notice={problem.code}")
+        return see(_page_of(request, item, notice=problem.code))
     answer = see(page)
     is_https = guards.is_https(request, request.app[keys.SETTINGS].trusted_proxies)
     token = request.app[keys.DESK].tokens.sign(visitor)
@@ -84,17 +84,18 @@ async def press(request: web.Request) -> web.Response:
     return answer
 
 
-def _page_of(request: web.Request, item: str) -> str:
+def _page_of(request: web.Request, item: str, **query: str) -> str:
     """Where a press leads back to."""
     name, page = quote(item, safe=""), request.query.get("page", "")
     if page == "event":
-        return f"/event/{name}{_naming(presses.items_named(request))}"
-    return {"home": "/", "embed": f"/embed/{name}"}.get(page, f"/items/{name}")
+        return f"/event/{name}" + _query(item=presses.items_named(request), **query)
+    return {"home": "/", "embed": f"/embed/{name}"}.get(page, f"/items/{name}") + _query(**query)
 
 
-def _naming(items: Sequence[str]) -> str:
-    """The query that names them."""
-    return "?" + urlencode([("item", each) for each in items]) if items else ""
+def _query(**fields: str | Sequence[str]) -> str:
+    """With its question mark; empty where there is nothing in it."""
+    query = urlencode(fields, doseq=True)
+    return f"?{query}" if query else ""
 
 
 async def _press(request: web.Request, item: str) -> bytes:
@@ -150,7 +151,7 @@ async def _render(
     form = {"token": request.app[keys.FORM_TOKENS].sign(new_visitor()), "tab": new_tab()}
     texts, notice = texts_of(request), request.query.get("notice", "")
     frozen = desk.engine.flags(FROZEN)
-    back = urlencode([("page", page), *(("item", each) for each in named)]) if page else ""
+    back = _query(page=page, item=named) if page else ""
     views = [_view(snapshot, each, visitor, form, back) | {"frozen": each in frozen} for each in items]
     context = views[0] | {
         "view": views[0],
@@ -160,7 +161,7 @@ async def _render(
         "t": texts,
         "script_texts": texts.for_script("button", "status", "saving", "page", "event", "notices"),
         "top": top,
-        "naming": _naming(named),
+        "naming": _query(item=named),
         "origin": guards.origin_of(request),
     }
     answer = aiohttp_jinja2.render_template(template, request, context)
@@ -172,7 +173,7 @@ async def _render(
 
 
 def _view(snapshot: Snapshot, item: str, visitor: bytes | None, form: dict[str, str], back: str) -> dict[str, Any]:
-    """What the template needs of one item. `back` says which page a press leads back to."""
+    """What the template needs of one item. `back` is the query that says where a press leads back to."""
     mine = tally_in(snapshot, item, actor_of(item, visitor, "")) if visitor is not None else None
     mine_n = mine.n if mine is not None and belongs_to_visitor(item) else 0
     state = snapshot.items[item]
@@ -184,5 +185,5 @@ def _view(snapshot: Snapshot, item: str, visitor: bytes | None, form: dict[str, 
         "mine_n": mine_n,
         "liked": kind_of(item) == "once" and mine_n % 2 == 1,
         "form": form | {"gen": state.gen, "n": min(mine_n + 1, tally_max(item))},
-        "press_url": f"/items/{quote(item, safe='')}/press" + (f"?{back}" if back else ""),
+        "press_url": f"/items/{quote(item, safe='')}/press{back}",
     }

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from app import wire
+from app.origins import ORIGINS_LENGTH_MAX
 from cluster.surface import Refusal as EngineRefusal
 
 
@@ -47,7 +48,8 @@ REFUSALS: Final = {
     ),
     "bad_admin_token": Refusal("This is not the admin token of this node.", 401),
     "too_many_origins": Refusal(
-        "All allowed origins together may have 32,000 characters: take back one that is not needed.", 409
+        f"All allowed origins together may have {ORIGINS_LENGTH_MAX:,} characters: take back one no longer needed.",
+        409,
     ),
     "backing_up": Refusal("A backup of this node is being made or sent already.", 409),
     "no_backup": Refusal("No backup was made.", 507),

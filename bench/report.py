@@ -94,10 +94,9 @@ def _cheaper(measured: list[tuple[Row, Result]]) -> str:
     found = []
     for row, result in measured:
         ours = result.median(OURS.name)
-        medians = {peer.name: result.median(peer.name) for peer in PEERS}
-        less = [name for name, value in medians.items() if value is not None and ours is not None and value < ours]
+        less = [name for name, value in _of_peers(result).items() if ours is not None and value < ours]
         if less:
-            found.append(f"{row.name}: {', '.join(sorted(less, key=lambda name: medians[name] or 0))}")
+            found.append(f"{row.name}: {', '.join(less)}")
     said = f"\nWho takes less than ours, in memory and without storing anything: {'; '.join(found)}.\n"
     return said if found else ""
 
@@ -166,9 +165,13 @@ def _more(result: Result, name: str) -> str:
 
 def _best_peer(result: Result) -> str:
     """Its name, "" if none was measured."""
-    medians = {peer.name: result.median(peer.name) for peer in PEERS}
-    known = {name: value for name, value in medians.items() if value is not None}
-    return min(known, key=lambda name: known[name]) if known else ""
+    return next(iter(_of_peers(result)), "")
+
+
+def _of_peers(result: Result) -> dict[str, float]:
+    """The medians of those that were measured, the least first."""
+    medians = {peer.name: value for peer in PEERS if (value := result.median(peer.name)) is not None}
+    return dict(sorted(medians.items(), key=lambda each: each[1]))
 
 
 def _figure(value: float | None) -> str:

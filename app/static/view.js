@@ -19,7 +19,7 @@ function write(element, text) {
   if (element && element.textContent !== text) element.textContent = text;
 }
 
-/** @param {Element} element @param {string} name @param {boolean} value */
+/** @param {Element} element @param {string} name @param {string | boolean} value */
 function mark(element, name, value) {
   if (element.getAttribute(name) !== String(value)) element.setAttribute(name, String(value));
 }
@@ -63,8 +63,7 @@ export class PressForm {
     const text = formatted(Math.max(0, count));
     const output = this.form.querySelector(".count");
     write(output, text);
-    const isLong = text.length > LONG_COUNT;
-    if (output?.classList.contains("is-long") !== isLong) output?.classList.toggle("is-long", isLong);
+    output?.classList.toggle("is-long", text.length > LONG_COUNT);
     const isOnce = kindOf(this.item) === "once";
     write(this.form.querySelector(".unit"), unitOf(this.item, count));
     write(this.form.querySelector(".own"), own);
@@ -120,7 +119,7 @@ export class StatusLine {
 
   /** @param {import("./connection.js").State} state */
   showConnection({ name, node, code }) {
-    if (this.line.dataset.status !== name) this.line.dataset.status = name;
+    mark(this.line, "data-status", name);
     write(this.text, statusOf(name, { node, reason: name === "stopped" ? reasonOf(code) : "" }));
   }
 
@@ -131,9 +130,9 @@ export class StatusLine {
 
   /** @param {{waiting: number, isSaved: boolean, isLive: boolean, delay: string, isDurable: boolean, refusal: string}} facts */
   showSaving({ waiting, isSaved, isLive, delay, isDurable, refusal }) {
-    const saved = isLive && refusal ? "refused" : waiting > 0 ? "waiting" : isSaved ? "saved" : "nothing";
-    if (this.saved.dataset.saved !== saved) this.saved.dataset.saved = saved;
-    if (isLive && refusal) return write(this.saved, textOf("notices", refusal));
+    const why = isLive ? refusal : "";
+    mark(this.saved, "data-saved", why ? "refused" : waiting > 0 ? "waiting" : isSaved ? "saved" : "nothing");
+    if (why) return write(this.saved, textOf("notices", refusal));
     if (waiting === 0) return write(this.saved, isSaved ? savingOf("saved", 0) : "");
     if (isLive) return write(this.saved, savingOf(hasSaving(delay) ? delay : "waiting", waiting));
     return write(this.saved, savingOf(isDurable ? "kept" : "unkept", waiting));

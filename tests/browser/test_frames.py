@@ -12,12 +12,17 @@ from tests.support.waiting import wait_for
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def framed(site: Site, name: str, **context: Any) -> tuple[Page, FrameLocator]:
-    """A page of a blog with a frame, and what is in it."""
-    page = await (await site.meet(**context)).context.new_page()
+def with_frame(site: Site, name: str) -> str:
+    """The address of a blog's page that has one."""
     address = f"{site.nginx.address}/embed/once%3A{name}"
     frame = f'<iframe src="{address}" title="Like" width="320" height="120"></iframe>'
-    await page.goto(site.blog.write_plain(f"/{name}", frame))
+    return site.blog.write_plain(f"/{name}", frame)
+
+
+async def framed(site: Site, name: str, **context: Any) -> tuple[Page, FrameLocator]:
+    """Such a page, and what is in its frame."""
+    page = await (await site.meet(**context)).context.new_page()
+    await page.goto(with_frame(site, name))
     return page, page.frame_locator("iframe")
 
 
@@ -58,9 +63,7 @@ async def test_a_frame_says_what_is_wrong(calm_site: Site, name: str) -> None:
     person = await calm_site.meet()
     page = await person.context.new_page()
     puppet = await Puppet.before(page)
-    address = f"{calm_site.nginx.address}/embed/once%3A{name}"
-    frame = f'<iframe src="{address}" title="Like" width="320" height="120"></iframe>'
-    await page.goto(calm_site.blog.write_plain(f"/{name}", frame))
+    await page.goto(with_frame(calm_site, name))
     inside = page.frame_locator("iframe")
     state = inside.locator(".state")
     await wait_for(lambda: puppet.heard, 5, "the page to watch")
@@ -78,9 +81,7 @@ async def test_a_frame_says_what_is_wrong(calm_site: Site, name: str) -> None:
 async def test_a_page_that_is_not_listed_frames_nothing(calm_site: Site, name: str) -> None:
     person = await calm_site.meet()
     page = await person.context.new_page()
-    frame = f'<iframe src="{calm_site.nginx.address}/embed/once%3A{name}" title="Like"></iframe>'
-    address = calm_site.blog.write_plain(f"/{name}", frame)
-    await page.goto(address.replace("localhost", "blog.localhost"))
+    await page.goto(with_frame(calm_site, name).replace("localhost", "blog.localhost"))
     await expect(page.frame_locator("iframe").get_by_role("button", name="Like")).to_have_count(0)
     (complaint,) = person.complaints
     assert "frame-ancestors" in complaint

@@ -9,7 +9,6 @@ import msgspec
 
 from tests.support.browser import Browser
 from tests.support.cluster import Cluster
-from tests.support.node import Node
 from tests.support.raw_socket import RawSocket, text_frame
 from tests.support.waiting import wait_for
 
@@ -41,11 +40,6 @@ async def press_on(browser: Browser) -> None:
         await asyncio.sleep(0.1)
 
 
-async def is_gone(node: Node, watchers: int) -> bool:
-    (status,) = [each for each in (await node.get_json("/api/nodes"))["nodes"] if each["is_self"]]
-    return bool(status["watchers"] == watchers)
-
-
 async def test_a_watcher_that_stops_reading_is_gone_within_10_s(cluster: Cluster) -> None:
     node = cluster.new_node(LIKE_PRESS_RATE="0")
     node.start()
@@ -61,7 +55,11 @@ async def test_a_watcher_that_stops_reading_is_gone_within_10_s(cluster: Cluster
         await wait_for(lambda: deaf.counts > 20, 10, "it to be pushed to")
         stopped_at = time.monotonic()
         transport.pause_reading()
-        await wait_for(lambda: is_gone(node, 1), GONE_WITHIN_S + 5, "it to be gone")
+
+        async def is_gone() -> bool:
+            return await node.watchers() == 1
+
+        await wait_for(is_gone, GONE_WITHIN_S + 5, "it to be gone")
         took_s = time.monotonic() - stopped_at
         pressing.cancel()
         transport.abort()

@@ -170,8 +170,7 @@ def ended_by(codes: Iterable[object]) -> Callable[[Report], bool]:
 
 
 async def has_nobody(node: Node) -> bool:
-    (status,) = [each for each in (await node.get_json("/api/nodes"))["nodes"] if each["is_self"]]
-    return bool(status["watchers"] == 0)
+    return await node.watchers() == 0
 
 
 async def test_slow_requests_stay_in_nginx(cluster: Cluster, tmp_path: Path) -> None:

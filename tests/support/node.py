@@ -139,6 +139,11 @@ class Node:
             within_s, f"{text!r} in the log of {self.name}",
         )  # fmt: skip
 
+    async def watchers(self) -> int:
+        """How many browsers watch something here."""
+        (status,) = [each for each in (await self.get_json("/api/nodes"))["nodes"] if each["is_self"]]
+        return int(status["watchers"])
+
     async def get_json(self, path: str, timeout_s: float = 5.0) -> Any:
         timeout = aiohttp.ClientTimeout(total=timeout_s)
         async with self._session.get(self.address + path, timeout=timeout) as response:
