@@ -6,7 +6,8 @@ everything else (probes, pages, presses) goes past it.
 
 1. A connection is let in when it has said its first word, which tells a handshake from the rest. One that says
    nothing for `FIRST_WORD_S` is closed, and costs no more than its file until then.
-2. Of those in line `HANDSHAKES_PER_TURN` are let in at every turn of the loop. Where `LINE_MAX` stand already, or
+2. Of those in line `HANDSHAKES_PER_TURN` are let in at every turn of the loop, but only one while more are at the
+   door than are taken in at once: who comes for a page stands behind them there. Where `LINE_MAX` stand already, or
    `files_max` files are open, the next one is answered 503 and closed: it would give up before its turn. Who has
    given up is passed over: work for those who left would make the others leave too.
 3. The kernel gives every connection the lowest free number, so its number says how many files are open.
@@ -50,6 +51,7 @@ class Admission:
         self._line: deque[socket.socket] = deque()
         self._silent: dict[socket.socket, float] = {}
         self._next_look: asyncio.TimerHandle | None = None
+        self._is_free = True
 
     def arrive(self, connection: socket.socket) -> bool:
         """A new connection, non-blocking. Whether it was let in at once."""
@@ -63,6 +65,10 @@ class Admission:
         self._silent[connection] = self._loop.time() + FIRST_WORD_S
         self._look_soon()
         return False
+
+    def hold_handshakes(self) -> None:
+        """For one turn: there are more at the door."""
+        self._is_free = False
 
     def let_all_in(self) -> None:
         """The port closes: nobody waits any more."""
@@ -104,7 +110,9 @@ class Admission:
 
     def _advance(self) -> None:
         let_in = 0
-        while self._line and let_in < HANDSHAKES_PER_TURN:
+        at_most = HANDSHAKES_PER_TURN if self._is_free else 1
+        self._is_free = True
+        while self._line and let_in < at_most:
             connection = self._line.popleft()
             if _has_left(connection):
                 connection.close()

@@ -7,9 +7,10 @@
 3. It goes straight to the socket; only what that does not take is given to the transport, and then it is the
    transport's turn until all of that has left: `is_backed_up`, which the session is told. The system keeps up to
    `SOCKET_BYTES` for a client that does not read, and no more than `BACKLOG_BYTES_MAX` wait here.
-4. A closed connection takes nothing more and hears nothing more, and its session is over. It ends when the client
-   has said its close too, and is aborted after `LINGER_S` if it does not: a close that waits for unsent bytes waits
-   for ever.
+4. A closed connection takes nothing more and hears nothing more, and its session is over. The stream ends behind
+   the close frame: the node closes first, as RFC 6455 asks (section 7.1.1), but its own half only, so that what the
+   client still sends resets nothing. It is aborted after `LINGER_S` if the client does not close too: a close that
+   waits for unsent bytes waits for ever.
 
 Made by `app.live`; sessions and the hub know it as `app.outlet.Outlet`.
 """
@@ -28,7 +29,7 @@ import structlog
 from app import frames, wire
 from app.frames import Event, FrameReader
 from app.outboxes import Outboxes
-from app.outlet import Write
+from app.outlet import Conversation, Write
 from app.pace import WORK_PER_TURN, Pace
 
 BACKLOG_BYTES_MAX: Final = 256 * 1024
@@ -45,25 +46,6 @@ CLOSE_INTERNAL_ERROR: Final = 1011
 CLOSE_NORMAL: Final = 1000
 
 _log = structlog.get_logger(__name__)
-
-
-class Conversation(Protocol):
-    """Whose messages these are: what a connection tells its session."""
-
-    work: int
-    unanswered: int
-
-    def receive(self, text: bytes) -> None:
-        """A message of the client."""
-
-    def fell_behind(self) -> None:
-        """The client does not read what it is sent: it is backed up."""
-
-    def caught_up(self) -> None:
-        """It has: nothing waits any more."""
-
-    def end(self) -> None:
-        """Nothing is heard or sent any more; called once."""
 
 
 class Owner(Protocol):
@@ -173,7 +155,17 @@ class Connection(asyncio.Protocol):
         if not self._is_closing:
             self._stop()
             self._write(last)
-            self._loop.call_later(LINGER_S, self._transport.abort)
+            if not self._transport.is_closing():
+                self._transport.write_eof()
+            self._abort_later()
+
+    def _abort_later(self) -> None:
+        """The transport would wait for what is not read to be read."""
+        self._loop.call_later(LINGER_S, self._abort)
+
+    def _abort(self) -> None:
+        if self._socket.fileno() >= 0:
+            self._transport.abort()
 
     def _stop(self) -> None:
         """Nobody else writes here, or is told anything, from now on."""
@@ -213,8 +205,7 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> None:
         """The transport closes itself, `connection_lost` follows; what it does not take any more is lost."""
         self._stop()
-        # It would wait for what is not read to be read.
-        self._loop.call_later(LINGER_S, self._transport.abort)
+        self._abort_later()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._socket.detach()

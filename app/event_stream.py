@@ -17,7 +17,7 @@ from typing import Final
 from aiohttp import web
 
 from app import guards, wire
-from app.connection import LINGER_S, Connection, Owner
+from app.connection import Connection, Owner
 from app.outboxes import Outboxes
 from app.problems import RefusedError
 from app.session import ITEMS_MAX
@@ -64,8 +64,7 @@ class EventStream(Connection):
         """Without a close event: what asks again is not told to go elsewhere."""
         self._stop()
         self._transport.close()
-        # It would wait for what is not read to be read.
-        self._loop.call_later(LINGER_S, self._transport.abort)
+        self._abort_later()
 
     def close(self, code: int, reason: str = "") -> None:
         super().close(code, reason)

@@ -85,12 +85,15 @@ class Listener:
             await asyncio.sleep(ARRIVE_S)
 
     def _take_some(self, door: socket.socket) -> None:
-        let_in = 0
+        taken = let_in = 0
         try:
             for connection in _take_in(door, TAKEN_PER_TURN):
+                taken += 1
                 let_in += self._admission.arrive(connection)
                 if let_in >= LET_IN_PER_TURN:
                     return
+            if taken == TAKEN_PER_TURN:
+                self._admission.hold_handshakes()
         except OSError as wrong:
             if wrong.errno in (errno.EMFILE, errno.ENFILE) and self._send_some_away(door):
                 return

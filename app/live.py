@@ -20,12 +20,13 @@ from typing import Final
 from aiohttp import web
 
 from app import event_stream, files, guards, keys, memory, wire
-from app.connection import Connection, Conversation
+from app.connection import Connection
 from app.desk import Desk
 from app.event_stream import EventStream
 from app.handshake import TakenOver, accepted, take_over
 from app.hub import SLOW_S
 from app.outboxes import Outboxes
+from app.outlet import Conversation
 from app.pace import Pace, work_per_s
 from app.problems import RefusedError
 from app.session import Session

@@ -1,4 +1,4 @@
-"""Where frames for a browser go: what sessions and the hub know of its connection (`app.connection`)."""
+"""What a browser's connection (`app.connection`) and its session know of each other, and the hub of the one."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -36,3 +36,22 @@ class Outlet(Protocol):
 
     def close(self, code: int) -> None:
         """Say why, and let go."""
+
+
+class Conversation(Protocol):
+    """Whose messages these are: what a connection tells its session."""
+
+    work: int
+    unanswered: int
+
+    def receive(self, text: bytes) -> None:
+        """A message of the client."""
+
+    def fell_behind(self) -> None:
+        """The client does not read what it is sent: it is backed up."""
+
+    def caught_up(self) -> None:
+        """It has: nothing waits any more."""
+
+    def end(self) -> None:
+        """Nothing is heard or sent any more; called once."""

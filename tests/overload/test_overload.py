@@ -75,7 +75,7 @@ async def test_a_full_hall_and_everybody_at_once_when_its_node_dies(
             )
             hall = crowd.report()
             print(f"all back after {time.monotonic() - died_at:.1f} s (median {hall['return_p50_s']} s)")
-            watch.assert_prompt(f"{WATCHERS} come back at once, to two nodes")
+            watch.assert_prompt(f"{WATCHERS} come back at once, to two nodes", sharing=2)
         assert full.address not in hall["by_address"]
         async with Visitor([others[1].address]) as visitor:
             visitor.press()
@@ -211,7 +211,7 @@ async def test_a_hall_comes_through_nginx_and_loses_a_node(
             await parts.enter_async_context(crowd)
             await crowd.wait_until(lambda hall: hall["watching"] == WATCHERS, 60, "everybody to watch")
             print(f"through nginx, by node: {await watchers_of(others[0])}, {crowd.report()['ends']}")
-            watch.assert_prompt(f"{WATCHERS} arrive, 1,000 a second, through nginx to three nodes")
+            watch.assert_prompt(f"{WATCHERS} arrive, 1,000 a second, through nginx to three nodes", sharing=3)
         async with Watch(log_folder(tmp_path, "storm"), others[0]) as watch:
             died_at = time.monotonic()
             await lost.kill()
@@ -219,8 +219,7 @@ async def test_a_hall_comes_through_nginx_and_loses_a_node(
             await crowd.wait_until(lambda hall: hall["watching"] == WATCHERS, 60, "everybody to watch")
             took_s, hall = time.monotonic() - died_at, crowd.report()
             print(f"all back after {took_s:.1f} s (median {hall['return_p50_s']} s), {hall['ends']}")
-            # A new connection stands behind those in which nginx asks for every watcher whether the node is ready.
-            watch.assert_prompt("a third come back, through nginx to two nodes", unless="new")
+            watch.assert_prompt("a third come back, through nginx to two nodes", sharing=2)
 
 
 async def watchers_of(node: Node) -> dict[str, int]:

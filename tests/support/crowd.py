@@ -1,7 +1,8 @@
 """A hall full of pages in one process: `python -m tests.support.crowd --watchers 10000 HOST:PORT HOST:PORT …`.
 
-Every watcher dials the first address, says who it is, watches one item and pings as a visible page does. One that
-loses its connection comes back as the page does (full jitter, 0.5 s and doubling), to the other addresses in turn.
+Every watcher dials the first address until it is let in, says who it is, watches one item and pings as a visible
+page does. One that loses its connection comes back as the page does (full jitter, 0.5 s and doubling), to the other
+addresses in turn.
 Four times a second a line of JSON on stdout says how the hall is. Runs until it is ended.
 """
 
@@ -52,9 +53,9 @@ class Hall:
     def dial(self, person: "Person") -> None:
         self.loop.create_task(person.dial())
 
-    def next_address(self, attempts: int) -> str:
+    def next_address(self, is_known: bool) -> str:
         others = self.addresses[1:]
-        if not attempts or not others:
+        if not is_known or not others:
             return self.addresses[0]
         self.dialled += 1
         return others[self.dialled % len(others)]
@@ -75,18 +76,16 @@ class Hall:
 
 
 class Person:
-    """One page: its tries, and since when it is without a node."""
+    """One page: who it is, and since when it is without a node."""
 
     def __init__(self, hall: Hall) -> None:
         self.hall = hall
-        self.attempts = 0
         self.failures = 0
         self.token = ""
         self.lost_at: float | None = None
 
     async def dial(self) -> None:
-        address = self.hall.next_address(self.attempts)
-        self.attempts += 1
+        address = self.hall.next_address(bool(self.token))
         host, _, port = address.rpartition(":")
         try:
             await self.hall.loop.create_connection(lambda: Watcher(self, address), host, int(port))
@@ -95,7 +94,8 @@ class Person:
 
     def lost(self, why: str) -> None:
         self.hall.ends[why] += 1
-        self.lost_at = self.lost_at or time.monotonic()
+        if self.token:
+            self.lost_at = self.lost_at or time.monotonic()
         pause_s = min(PAUSE_MAX_S, FIRST_PAUSE_S * 2**self.failures)
         self.failures += 1
         self.hall.loop.call_later(random.uniform(0, pause_s), self.hall.dial, self)

@@ -75,6 +75,18 @@ async def test_of_those_in_line_a_few_are_let_in_per_turn_in_order(hall: Hall) -
     assert hall.let_in == hall.sockets[1::2]
 
 
+async def test_while_more_are_at_the_door_one_handshake_is_let_in_per_turn(hall: Hall) -> None:
+    for _ in range(10):
+        hall.arrive(HANDSHAKE)
+    sizes = []
+    for is_crowded in (True, True, False, False):
+        if is_crowded:
+            hall.admission.hold_handshakes()
+        await asyncio.sleep(0)
+        sizes.append(len(hall.let_in))
+    assert sizes == [1, 2, 6, 10]
+
+
 async def test_who_has_said_nothing_is_let_in_at_the_first_word(hall: Hall) -> None:
     visitor = hall.arrive()
     await asyncio.sleep(0)

@@ -137,6 +137,39 @@ async def test_a_client_that_does_not_let_go_is_aborted(connect: Connect, monkey
     await until(lambda: transport.is_aborted)
 
 
+async def test_one_that_is_gone_is_not_aborted(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    """asyncio's own transport has no loop any more, once it has told of its end."""
+    monkeypatch.setattr(connection_module, "LINGER_S", 0.0)
+    (connection, transport, _), (last, last_transport, _) = connect(), connect()
+    connection.close(4001)
+    connection.connection_lost(None)
+    last.close(4001)
+    await until(lambda: last_transport.is_aborted)
+    assert not transport.is_aborted
+
+
+async def test_the_stream_ends_behind_the_close_frame_and_not_where_it_has_ended(connect: Connect) -> None:
+    (connection, transport, _), (gone, closing, _) = connect(), connect()
+    connection.close(4001)
+    closing.is_closed = True
+    gone.close(4001)
+    assert (transport.is_ended, closing.is_ended) == (True, False)
+
+
+async def test_the_node_closes_first_and_what_still_comes_resets_nothing(site: Site) -> None:
+    """Over a real socket: a text without a mask, and much behind it."""
+    lazy = Lazy(site)
+    await lazy.come()
+    await lazy.say(b"\x81\x02hi" + bytes(4096))
+    said = await lazy.read_to_the_end()
+    assert said.endswith(frames.close_frame(1002, "a client's frame is masked"))
+    # By halves: the client may still write.
+    assert site.client.app[keys.LIVE]._sessions
+    await lazy.say(bytes(4096))
+    lazy.close()
+    await until(lambda: not site.client.app[keys.LIVE]._sessions)
+
+
 async def test_a_client_that_never_reads_is_closed_and_others_do_not_notice(site: Site) -> None:
     """Over a real socket: a client asks and asks, and never reads what comes back."""
     lazy = Lazy(site)

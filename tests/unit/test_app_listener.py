@@ -32,10 +32,10 @@ def no_refusal(reason: str) -> None:
     raise AssertionError(f"turned away: {reason}")
 
 
-def knock(port: int) -> socket.socket:
+def knock(port: int, path: str = "/") -> socket.socket:
     """Connect and ask, without letting the loop turn: the kernel has the connection, the node has not."""
     visitor = socket.create_connection(("127.0.0.1", port), timeout=5)
-    visitor.sendall(b"GET / HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
+    visitor.sendall(f"GET {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n".encode())
     return visitor
 
 
@@ -54,6 +54,31 @@ async def test_who_is_at_the_door_is_served(runner: web.AppRunner) -> None:
     assert all(answer.endswith(b"hello") for answer in answers)
     with pytest.raises(ConnectionRefusedError):
         knock(port)
+    await runner.cleanup()
+
+
+async def test_a_page_behind_a_crowd_at_the_door_does_not_wait_for_its_handshakes(
+    runner: web.AppRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    monkeypatch.setattr(listener_module, "TAKEN_PER_TURN", 10)
+    listener = Listener(runner, no_refusal)
+    let_in: list[bytes] = []
+
+    def note(connection: socket.socket) -> None:
+        with connection:
+            let_in.append(connection.recv(9))
+
+    monkeypatch.setattr(listener._admission, "_let_in", note)
+    await listener.open("127.0.0.1", port)
+    visitors = [knock(port, "/live") for _ in range(100)]
+    visitors.append(knock(port, "/page"))
+    await until(lambda: b"GET /page" in let_in)
+    assert let_in.index(b"GET /page") <= 12
+    await until(lambda: len(let_in) == len(visitors))
+    await listener.close()
+    for visitor in visitors:
+        visitor.close()
     await runner.cleanup()
 
 

@@ -22,7 +22,7 @@ class FakeTransport:
         self._written: list[bytes] = []
         self.kept: list[bytes] = []
         self.backlog = 0
-        self.is_aborted = self.is_closed = self.is_paused = False
+        self.is_aborted = self.is_closed = self.is_ended = self.is_paused = False
 
     def get_extra_info(self, name: str) -> socket.socket:
         assert name == "socket"
@@ -57,6 +57,10 @@ class FakeTransport:
 
     def close(self) -> None:
         self.is_closed = True
+
+    def write_eof(self) -> None:
+        assert not self.is_closing()
+        self.is_ended = True
 
     def abort(self) -> None:
         self.is_aborted = True
