@@ -132,9 +132,12 @@ class Session:
         if len(wanted) < len(set(items)):
             # The others of its frame are somebody's buttons, too.
             self._refuse("bad_item")
-        if len(self._watcher.items.union(wanted)) > ITEMS_MAX:
+        new = [item for item in wanted if item not in self._watcher.items]
+        room = ITEMS_MAX - len(self._watcher.items)
+        if len(new) > room:
             self._refuse("too_many_items")
-            return
+            beyond = set(new[room:])
+            wanted = [item for item in wanted if item not in beyond]
         self._desk.hub.watch(self._watcher, wanted)
         self._read(wanted, self._deliver_watched)
 

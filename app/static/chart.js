@@ -1,5 +1,5 @@
 // @ts-check
-/** A line over the last minutes, drawn by uPlot (`vendor/`). */
+/** A line over the last minutes, drawn by uPlot (`vendor/`), and its newest value as text. */
 
 const SECONDS = 180;
 const HEIGHT = 120;
@@ -12,7 +12,9 @@ const HEIGHT = 120;
 export function chart(place, title, locale) {
   const frame = document.createElement("div");
   const heading = document.createElement("h2");
-  heading.textContent = title;
+  const newest = document.createElement("span");
+  newest.className = "newest";
+  heading.append(title, " ", newest);
   frame.append(heading);
   place.append(frame);
   /** @type {number[]} */
@@ -50,6 +52,7 @@ export function chart(place, title, locale) {
     add(value) {
       times.push(Date.now() / 1000);
       values.push(value);
+      newest.textContent = value === null ? "" : number.format(value);
       while (times[0] < times[times.length - 1] - SECONDS) for (const list of [times, values]) list.shift();
       if (times.length < 2) return;
       place.hidden = false;

@@ -3,6 +3,7 @@
 import pytest
 from playwright.async_api import Page, expect
 
+from tests.browser.lines import Line
 from tests.browser.site import Site
 from tests.support.waiting import wait_for
 
@@ -49,7 +50,35 @@ async def test_with_a_script_it_goes_on_and_all_nodes_come_to_agree(calm_site: S
         return now.startswith("All nodes agree") and now != before and taken >= presses + 1
 
     await wait_for(is_told, 5, "the page to tell of the presses, and of the state that all hold")
-    await expect(page.locator("#charts canvas")).to_have_count(3)
+
+
+async def test_its_lines_show_presses_a_second_lag_and_how_soon_a_node_answers(calm_site: Site, name: str) -> None:
+    page = (await (await calm_site.meet()).new_tab()).page
+    await page.goto(f"{calm_site.nginx.address}/cluster")
+
+    async def presses() -> int:
+        found = await page.locator('td[data-column="presses"]').all_inner_texts()
+        return sum(int(each.replace(",", "")) for each in found)
+
+    rate, lag, latency = await Line.all_of(page, "Presses a second", "Behind, in ms", "A node’s answer, in ms")
+    before = await presses()
+    tab = await (await calm_site.meet()).open(f"tap:{name}")
+    await tab.wait_until_live()
+    await tab.press_fast(f"tap:{name}", 20)
+    await tab.assert_saved()
+
+    async def is_drawn() -> bool:
+        taken = await presses() - before
+        return taken >= 1 and await rate.has_drawn(taken)
+
+    await wait_for(is_drawn, 5, "the presses to be drawn")
+    assert all(0 <= (value or 0) < 5000 for value in await lag.values())
+    answered = [value for value in await latency.values() if value is not None]
+    assert answered
+    assert all(0 < value < 5000 for value in answered)
+    newest = page.locator(".newest")
+    await expect(newest).to_have_count(3)
+    assert all(await newest.all_inner_texts())
 
 
 async def test_a_node_that_is_killed_shows_within_two_seconds(site: Site) -> None:

@@ -6,6 +6,7 @@ from typing import Any, Final
 import pytest
 from playwright.async_api import Page, expect
 
+from tests.browser.lines import Line
 from tests.browser.puppet import Puppet
 from tests.browser.site import Site
 from tests.support.waiting import wait_for
@@ -56,6 +57,27 @@ async def test_hearts_rise_while_others_press_but_few(calm_site: Site, path: str
         puppet.say(type="counts", counts={"tap:a": 100 * number})
         assert await page.locator("#sky .icon").count() <= IN_THE_AIR_MAX
     await expect(page.locator("#sky .icon")).to_have_count(0, timeout=10_000)
+
+
+async def test_a_line_shows_how_many_presses_there_were_each_second(calm_site: Site) -> None:
+    page, puppet = await on_strings(calm_site, "/event/tap%3Aa")
+    (line,) = await Line.all_of(page, "Presses a second")
+    puppet.say(type="counts", counts={"tap:a": 60})
+    await line.wait_until_drawn(60)
+    puppet.say(type="counts", counts={"tap:a": 100})
+    await line.wait_until_drawn(100)
+    # A count that falls is no press, and a second without one is at the bottom.
+    puppet.say(type="counts", counts={"tap:a": 90})
+    await expect(page.locator(".count")).to_have_text("90")
+    before = len(await line.values())
+
+    async def has_gone_on() -> bool:
+        return len(await line.values()) >= before + 2
+
+    await wait_for(has_gone_on, 5, "two more seconds")
+    assert await line.newest() == 0
+    await expect(page.locator("#charts .newest")).to_have_text("0")
+    assert await line.has_drawn(100)
 
 
 async def test_no_hearts_for_those_who_asked_for_calm(calm_site: Site) -> None:

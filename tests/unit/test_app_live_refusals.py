@@ -150,6 +150,18 @@ async def test_too_many_items(site: Site) -> None:
     assert (await browser.hear("counts"))["counts"] == {"tap:100": 0}
 
 
+async def test_of_too_many_items_the_first_are_watched(site: Site) -> None:
+    browser = await site.browser()
+    items = [f"tap:{number}" for number in range(150)]
+    await browser.say(type="watch", items=[*items[:2], *items])
+    assert (await browser.hear("error"))["code"] == "too_many_items"
+    assert list((await browser.hear("counts"))["counts"]) == items[:100]
+    # One that is watched already takes no room.
+    await browser.say(type="watch", items=["tap:149", "tap:7"])
+    assert (await browser.hear("error"))["code"] == "too_many_items"
+    assert (await browser.hear("counts"))["counts"] == {"tap:7": 0}
+
+
 async def test_rate_limited_and_partial_grants_say_when_to_send_again(make_site: MakeSite) -> None:
     site = await make_site(LIKE_PRESS_RATE="0.1", LIKE_PRESS_BURST="10")
     browser = await site.browser()
