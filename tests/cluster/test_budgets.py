@@ -2,9 +2,11 @@
 
 import asyncio
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from tests.support.browser import Browser
 from tests.support.cluster import Cluster
+from tests.support.node import Node
 
 REQUESTS: Final = 10_000
 AT_ONCE: Final = 50
@@ -37,3 +39,28 @@ async def test_ten_thousand_scripted_visitors_of_one_network_are_bounded(tmp_pat
         await cluster.assert_converged("once:budgets", len(colleagues) + taken)
         async with session.get(f"{node.address}/metrics") as answer:
             assert f'like_presses_limited_total{{budget="newcomers"}} {refused}.0' in await answer.text()
+
+
+async def test_who_spreads_over_three_nodes_has_three_times_as_much_and_no_more(tmp_path: Path) -> None:
+    """What docs/operations.md says of budgets: each node has its own, also of a visitor whom all know."""
+    limits = {"LIKE_NEWCOMER_RATE": "0.01", "LIKE_NEWCOMER_BURST": "30", "LIKE_PRESS_RATE": "0.01"}
+    async with Cluster(tmp_path, **limits, LIKE_PRESS_BURST="40") as cluster:
+        nodes = await cluster.start(3)
+
+        async def press(node: Node, item: str, **wish: Any) -> tuple[int, int | None]:
+            """Its status, and the tally that it made."""
+            url = f"{node.address}/api/items/{item}/press"
+            async with cluster.session.post(url, **wish) as answer:
+                return answer.status, (await answer.json(content_type=None)).get("n")
+
+        script = {"X-Real-IP": "203.0.113.7"}
+        for node in nodes:
+            told = [(await press(node, "once:spread", headers=script))[0] for _ in range(60)]
+            assert (told.count(200), told.count(429)) == (30, 30)
+        await cluster.assert_converged("once:spread", 90)
+
+        async with await Browser.connect(nodes[0].address) as browser:
+            visitor = {"X-Real-IP": "198.51.100.7", "Authorization": f"Bearer {browser.token}"}
+        for tab, node in enumerate(nodes):
+            assert await press(node, "tap:spread", headers=visitor, json={"n": 100, "tab": f"{tab}"}) == (200, 40)
+        await cluster.assert_converged("tap:spread", 120)
