@@ -10,7 +10,8 @@
 4. A closed connection takes nothing more and hears nothing more, and its session is over. The stream ends behind
    the close frame: the node closes first, as RFC 6455 asks (section 7.1.1), but its own half only, so that what the
    client still sends resets nothing. It is aborted after `LINGER_S` if the client does not close too: a close that
-   waits for unsent bytes waits for ever.
+   waits for unsent bytes waits for ever. What is unsent then is dropped: nobody else bounds what the system keeps
+   for clients that are gone.
 
 Made by `app.live`; sessions and the hub know it as `app.outlet.Outlet`.
 """
@@ -18,10 +19,12 @@ Made by `app.live`; sessions and the hub know it as `app.outlet.Outlet`.
 import asyncio
 import fcntl
 import socket
+import struct
 import sys
 import termios
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Final, Protocol
 
 import structlog
@@ -38,12 +41,16 @@ SOCKET_BYTES: Final = 32 * 1024
 # Of a hundred that flood, Linux would keep 25 MB, to be read in one turn of the loop once they are heard again.
 SOCKET_BYTES_IN: Final = 16 * 1024
 LINGER_S: Final = 1.0
+# For a client that is far away: a close frame may still be on its way.
+LEFT_BYTES_MAX: Final = 1024
 # The longest message fits.
 READ_BYTES: Final = 8 * 1024
 # RFC 6455, section 7.4.1.
 CLOSE_UNSUPPORTED: Final = 1003
 CLOSE_INTERNAL_ERROR: Final = 1011
 CLOSE_NORMAL: Final = 1000
+# `struct linger`: on, for 0 s. A close is a reset then, and the system keeps nothing.
+_NO_LONGER: Final = struct.pack("ii", 1, 0)
 
 _log = structlog.get_logger(__name__)
 
@@ -156,7 +163,9 @@ class Connection(asyncio.Protocol):
             self._stop()
             self._write(last)
             if not self._transport.is_closing():
-                self._transport.write_eof()
+                # asyncio's own transport lets the system's error out; the client is gone then.
+                with suppress(OSError):
+                    self._transport.write_eof()
             self._abort_later()
 
     def _abort_later(self) -> None:
@@ -164,8 +173,11 @@ class Connection(asyncio.Protocol):
         self._loop.call_later(LINGER_S, self._abort)
 
     def _abort(self) -> None:
-        if self._socket.fileno() >= 0:
-            self._transport.abort()
+        if self._socket.fileno() < 0:
+            return
+        if self.untaken_bytes() > LEFT_BYTES_MAX:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LONGER)
+        self._transport.abort()
 
     def _stop(self) -> None:
         """Nobody else writes here, or is told anything, from now on."""
@@ -177,6 +189,8 @@ class Connection(asyncio.Protocol):
     # -- what comes in
 
     def data_received(self, data: bytes) -> None:
+        if self._is_closing:
+            return
         self.heard_at = self._loop.time()
         if self._held is not None:
             self._unread += data

@@ -13,7 +13,7 @@ from base64 import b64decode, b64encode
 from hashlib import sha1
 from typing import Final
 
-from aiohttp import hdrs, web
+from aiohttp import HttpVersion11, hdrs, web
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _KEY_BYTES: Final = 16
@@ -36,17 +36,27 @@ class TakenOver(web.StreamResponse):
 
 def accepted(request: web.Request) -> bytes:
     """The answer to a handshake. Raises an HTTP error for one that is none."""
-    if request.headers.get(hdrs.UPGRADE, "").lower().strip() != "websocket":
+    if "websocket" not in _words(request, hdrs.UPGRADE):
         raise web.HTTPUpgradeRequired(headers={hdrs.UPGRADE: "websocket"})
-    if "upgrade" not in (word.strip() for word in request.headers.get(hdrs.CONNECTION, "").lower().split(",")):
+    if "upgrade" not in _words(request, hdrs.CONNECTION):
         raise web.HTTPBadRequest(reason="a WebSocket handshake says Connection: Upgrade")
-    if request.headers.get(hdrs.SEC_WEBSOCKET_VERSION) != _VERSION:
+    if request.version < HttpVersion11:
+        raise web.HTTPBadRequest(reason="a WebSocket handshake is HTTP/1.1")
+    if request.headers.getall(hdrs.SEC_WEBSOCKET_VERSION, []) != [_VERSION]:
         raise web.HTTPUpgradeRequired(headers={hdrs.UPGRADE: "websocket", hdrs.SEC_WEBSOCKET_VERSION: _VERSION})
-    # A byte that is no UTF-8 has come as a surrogate, and is no base64 either.
-    key = request.headers.get(hdrs.SEC_WEBSOCKET_KEY, "").strip().encode(errors="replace")
+    # A body would be read as frames.
+    if hdrs.TRANSFER_ENCODING in request.headers or request.content_length:
+        raise web.HTTPBadRequest(reason="a WebSocket handshake has no body")
+    # A byte that is no UTF-8 has come as a surrogate, and is no base64 either. Two keys are none.
+    key = ",".join(request.headers.getall(hdrs.SEC_WEBSOCKET_KEY, [])).strip().encode(errors="replace")
     if not _is_key(key):
         raise web.HTTPBadRequest(reason="Sec-WebSocket-Key is 16 bytes in base64")
     return _ACCEPTED % b64encode(sha1(key + _GUID).digest())  # noqa: S324 - what the RFC asks for
+
+
+def _words(request: web.Request, header: str) -> set[str]:
+    """Of a header that is a list, in one line or in several."""
+    return {word.strip() for line in request.headers.getall(header, []) for word in line.lower().split(",")}
 
 
 def _is_key(key: bytes) -> bool:
@@ -66,5 +76,7 @@ def take_over(
     # Without its transport it cannot close it, nor write to it; then it forgets the connection.
     old.transport = None
     old.connection_lost(None)
+    # aiohttp may have stopped it, for much that was sent ahead.
+    transport.resume_reading()
     transport.write(answer)
     return ahead

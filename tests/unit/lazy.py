@@ -58,17 +58,6 @@ class Lazy:
         self._ahead = data
         return seen
 
-    async def say(self, data: bytes) -> None:
-        await asyncio.get_running_loop().sock_sendall(self._socket, data)
-
-    async def read_to_the_end(self) -> bytes:
-        """What comes until the node has ended the stream; raises `ConnectionError` where it is reset."""
-        loop = asyncio.get_running_loop()
-        said, self._ahead = self._ahead, b""
-        while data := await asyncio.wait_for(loop.sock_recv(self._socket, 1 << 16), 5):
-            said += data
-        return said
-
     def end_writing(self) -> None:
         self._socket.shutdown(socket.SHUT_WR)
 

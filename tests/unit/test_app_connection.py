@@ -156,20 +156,6 @@ async def test_the_stream_ends_behind_the_close_frame_and_not_where_it_has_ended
     assert (transport.is_ended, closing.is_ended) == (True, False)
 
 
-async def test_the_node_closes_first_and_what_still_comes_resets_nothing(site: Site) -> None:
-    """Over a real socket: a text without a mask, and much behind it."""
-    lazy = Lazy(site)
-    await lazy.come()
-    await lazy.say(b"\x81\x02hi" + bytes(4096))
-    said = await lazy.read_to_the_end()
-    assert said.endswith(frames.close_frame(1002, "a client's frame is masked"))
-    # By halves: the client may still write.
-    assert site.client.app[keys.LIVE]._sessions
-    await lazy.say(bytes(4096))
-    lazy.close()
-    await until(lambda: not site.client.app[keys.LIVE]._sessions)
-
-
 async def test_a_client_that_never_reads_is_closed_and_others_do_not_notice(site: Site) -> None:
     """Over a real socket: a client asks and asks, and never reads what comes back."""
     lazy = Lazy(site)

@@ -88,7 +88,8 @@ async def test_a_close_that_we_said_first_is_not_said_again(connect: Connect) ->
     connection.close(4001)
     connection.data_received(said(b"\x0f\xa1", opcode=frames.CLOSE))
     assert transport.writes == [frames.close_frame(4001)]
-    assert transport.is_closed
+    # The stream has ended, and ends on the other side too now.
+    assert transport.is_ended
 
 
 async def test_a_broken_rule_closes_after_what_came_whole_before_it(connect: Connect) -> None:

@@ -3,11 +3,15 @@
 import asyncio
 import gc
 import socket
+from typing import Any
 
 import pytest
+from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from app import keys
+from app import live as live_module
+from app.handshake import take_over
 from tests.unit.sites import Site, until
 
 # RFC 6455, section 1.3.
@@ -23,11 +27,14 @@ RIGHT = {
 pytestmark = pytest.mark.usefixtures("no_traceback")
 
 
-async def shake(site: Site, ahead: bytes = b"", **headers: str | None) -> tuple[str, dict[str, str], socket.socket]:
+async def shake(
+    site: Site, ahead: bytes = b"", http: str = "1.1", **headers: str | None
+) -> tuple[str, dict[str, str], socket.socket]:
     """The status and headers of the answer, and the connection."""
     said = RIGHT | {name.replace("_", "-"): value for name, value in headers.items()}  # type: ignore[operator]
-    lines = [f"{name}: {value}" for name, value in said.items() if value is not None]
-    request = "\r\n".join(["GET /live HTTP/1.1", *lines, "", ""]).encode(errors="surrogateescape") + ahead
+    # A header in several lines has a line feed between their values.
+    lines = [f"{name}: {line}" for name, value in said.items() if value is not None for line in value.split("\n")]
+    request = "\r\n".join([f"GET /live HTTP/{http}", *lines, "", ""]).encode(errors="surrogateescape") + ahead
     loop = asyncio.get_running_loop()
     browser = socket.socket()
     browser.setblocking(False)
@@ -51,9 +58,24 @@ async def test_the_answer_is_that_of_the_rfc(site: Site) -> None:
     browser.close()
 
 
-async def test_words_of_headers_are_read_in_any_case(site: Site) -> None:
-    status, _, browser = await shake(site, Upgrade="WebSocket", Connection="UPGRADE")
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Upgrade": "WebSocket", "Connection": "UPGRADE"},
+        {"Upgrade": "h2c, websocket"},
+        {"Connection": "keep-alive\nupgrade"},
+        {"Content_Length": "0"},
+    ],
+)
+async def test_words_of_headers_are_read_in_any_case_and_of_all_lines(site: Site, headers: dict[str, str]) -> None:
+    status, _, browser = await shake(site, **headers)
     assert status == "101"
+    browser.close()
+
+
+async def test_an_older_http_has_no_websocket(site: Site) -> None:
+    status, _, browser = await shake(site, http="1.0")
+    assert status == "400"
     browser.close()
 
 
@@ -71,6 +93,10 @@ async def test_words_of_headers_are_read_in_any_case(site: Site) -> None:
         ({"Sec_WebSocket_Key": "not base64 at all!!!!!!=="}, "400"),
         ({"Sec_WebSocket_Key": "\udcff" + KEY[1:]}, "400"),
         ({"Sec_WebSocket_Key": "é" + KEY[1:]}, "400"),
+        ({"Sec_WebSocket_Key": f"{KEY}\n{KEY}"}, "400"),
+        ({"Sec_WebSocket_Version": "13\n8"}, "426"),
+        ({"Content_Length": "3"}, "400"),
+        ({"Transfer_Encoding": "chunked"}, "400"),
     ],
 )
 async def test_what_is_no_handshake_is_refused(site: Site, headers: dict[str, str | None], status: str) -> None:
@@ -90,6 +116,18 @@ async def test_what_a_client_sends_ahead_of_the_answer_is_heard(site: Site) -> N
     await asyncio.get_running_loop().sock_sendall(browser, frame[9:])
     await until(lambda: session.work == 1, "the message that came in two parts")
     browser.close()
+
+
+async def test_a_connection_that_aiohttp_has_stopped_is_heard(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(request: web.Request, transport: asyncio.Transport, *more: Any) -> bytes:
+        transport.pause_reading()
+        return take_over(request, transport, *more)
+
+    monkeypatch.setattr(live_module, "take_over", stopped)
+    browser = await site.browser()
+    await browser.hear("hello")
+    await browser.say(type="ping")
+    await asyncio.wait_for(browser.hear("pong"), 5)
 
 
 async def test_aiohttp_keeps_nothing_of_a_connection_that_was_taken_over(site: Site) -> None:

@@ -148,7 +148,7 @@ def test_every_row_measures_us_and_only_peers_that_can_do_its_work() -> None:
         names = [name for name, _ in _cases(each, "all")]
         assert OURS.name in names
         assert all(each.work in peer.talk for peer in PEERS if peer.name in names)
-        assert [name for name, _ in _cases(each, "none")] == names[:2] if each.others else [OURS.name]
+        assert [name for name, _ in _cases(each, "none")] == (names[:2] if each.others else [OURS.name])
 
 
 def test_every_growth_measures_its_points() -> None:
