@@ -70,8 +70,13 @@ def run(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Run:
             client.setblocking(False)
             await loop.sock_connect(client, server.sockets[0].getsockname())
             await until(lambda: made)
-            await life(Ends(made[0], session, client))
-        server.close()
+            try:
+                await life(Ends(made[0], session, client))
+            except BaseException:
+                made[0]._abort()  # uvloop would wait for it at its own end.
+                raise
+            finally:
+                server.close()
         # Whatever is to come after it comes within its time.
         await asyncio.sleep(2 * LINGER_S)
         assert session.lost == 1
