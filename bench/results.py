@@ -91,14 +91,15 @@ def recorded(file: Path = RECORDED) -> Run | None:
 
 
 def compared(now: Result, before: Result | None, subjects: Iterable[str], floor: str) -> list[str]:
-    """In words what moved since the recorded run, in units of the floor where it was measured in both."""
+    """In words how it was in the recorded run, in units of the floor where it was measured in both."""
     if before is None:
         return []
     said = []
     for subject in subjects:
         new, old = _comparable(now, subject, floor), _comparable(before, subject, floor)
-        if new is not None and old and abs(new / old - 1) > NOISE:
-            said.append(f"{subject}: {new / old - 1:+.0%} against the recorded run")
+        if new is not None and old:
+            within = ", no more than two runs may differ by" if abs(new / old - 1) <= NOISE else ""
+            said.append(f"{subject}: {new / old - 1:+.1%} against the recorded run{within}")
     return said
 
 

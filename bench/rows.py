@@ -182,7 +182,10 @@ ROWS: Final = (
         " a microsecond more than the floor, which keeps a number each. All others pay more than that.",
     ),
     Row("joined", "fan-out, 16 changes per tick to 1,000 watchers", _PER_COUNT, 0.6, _joined, JOINED),
-    Row("bytes", "bytes per watcher, 10,000 against 100 presses/s", "times", 1.1, _bytes, FAN, others=False),
+    Row(
+        "bytes", "bytes per watcher of one item, 10,000 against 100 presses/s", "times", 1.1, _bytes, FAN,
+        others=False,
+    ),
     Row("press-64", "presses, 64 connections", _PER_PRESS, 10, _press(64), PRESS, also={"loop_us": 5}),
     Row(
         "press-1000", "presses, 1,000 connections", _PER_PRESS, 10, _press(1000), PRESS, also={"loop_us": 5},

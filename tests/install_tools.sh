@@ -11,6 +11,7 @@ has npm || packages="$packages npm"
 has cc || has gcc || packages="$packages gcc libc6-dev"
 if [ "$1" = bench ]; then
 	[ -e /usr/lib/nginx/modules/ngx_nchan_module.so ] || packages="$packages libnginx-mod-nchan"
+	has ss || packages="$packages iproute2"
 else
 	has chromium || has chromium-browser || has google-chrome || packages="$packages chromium"
 	has firefox-esr || has firefox || packages="$packages firefox-esr"

@@ -25,6 +25,8 @@ from pathlib import Path
 from platform import python_version
 from typing import Final
 
+import uvloop
+
 from tests.autobahn import echo
 
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
@@ -63,13 +65,14 @@ With pyenv: pyenv install 2.7.18. Then again: python -m tests.autobahn.run insta
 _START: Final = "import site, sys; site.addsitedir(sys.argv.pop(1)); from {}.wstest import run; run()"
 
 HEAD: Final = """\
-# What Autobahn's suite says of the node's frames
+# What Autobahn's suite says of the node's WebSocket
 
 Written by `python -m tests.autobahn.run`: {suite} {suite_version}, its cases
 {groups}, against servers that send back what they are sent
 (`tests/autobahn/echo.py`). `app.connection` is a node's whole connection, from the handshake to the close, but for
 what is said on it; it takes no binary messages, so it is not asked {binary}. `app.frames` is what reads its frames,
-alone. `aiohttp` is `WebSocketResponse` of aiohttp {aiohttp}, without compression. All on Python {python}.
+alone. `aiohttp` is `WebSocketResponse` of aiohttp {aiohttp}, without compression. All on Python
+{python} and uvloop {uvloop}.
 
 OK: the right answer, and the right end. NON-STRICT: right, but later than it could be known. INFORMATIONAL: the
 standard leaves it open, and the suite only notes what was done. FAILED: wrong, in the answer or in the end.
@@ -199,7 +202,7 @@ def page(found: dict[str, list[Case]]) -> str:
     groups = ", ".join(map(str, GROUPS))
     head = HEAD.format(
         suite=SUITE, suite_version=SUITE_VERSION, groups=groups, binary=BINARY_CASES,
-        aiohttp=version("aiohttp"), python=python_version(),
+        aiohttp=version("aiohttp"), python=python_version(), uvloop=version("uvloop"),
     )  # fmt: skip
     rest = [line for name, cases in found.items() for line in ("", *_rest(name, cases))]
     return "\n".join([head, *table(found), *rest, ""])
@@ -242,4 +245,4 @@ async def run() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(run()))
+    sys.exit(uvloop.run(run()))

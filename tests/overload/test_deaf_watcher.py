@@ -16,6 +16,8 @@ GONE_WITHIN_S: Final = 10.0
 # As many as one may watch, with names as long as they may be: what is pushed to it fills its socket soon.
 ITEMS: Final = [f"tap:{number:03}{'x' * 190}" for number in range(100)]
 AT_ONCE: Final = 15
+# linux/tcp_states.h: what a reset leaves behind.
+TCP_CLOSE: Final = 7
 
 
 class Deaf(RawSocket):
@@ -57,7 +59,11 @@ async def test_a_watcher_that_stops_reading_is_gone_within_10_s(cluster: Cluster
         transport.pause_reading()
 
         async def is_gone() -> bool:
-            return await node.watchers() == 1
+            """Nobody is pushed to, no file is open, and nothing is with the system any more."""
+            async with cluster.session.get(f"{node.address}/metrics") as answer:
+                is_alone = "like_connections 1.0\n" in await answer.text()
+            state = small.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+            return is_alone and state == TCP_CLOSE and await node.watchers() == 1
 
         await wait_for(is_gone, GONE_WITHIN_S + 5, "it to be gone")
         took_s = time.monotonic() - stopped_at

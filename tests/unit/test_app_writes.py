@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import struct
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -17,6 +18,8 @@ from tests.unit.sites import Browser, Site, until
 
 # linux/tcp.h: tcp_info.tcpi_data_segs_in.
 SEGMENTS_IN_AT = 152
+# asm-generic/socket.h; linux/sock_diag.h: SK_MEMINFO_WMEM_QUEUED.
+SO_MEMINFO, WMEM_QUEUED = 55, 5
 MANY = [f"tap:{'long' * 40}{number}" for number in range(100)]
 
 
@@ -83,6 +86,9 @@ async def test_a_slow_watcher_costs_64_kb_and_gets_one_frame_with_the_truth_when
     frame_bytes = len(MANY) * (len(MANY[0]) + 8)
     assert connection.backlog_bytes() < frame_bytes
     assert connection.untaken_bytes() <= 64 * 1024
+    # With the system's own needs, and what waits here.
+    queued = struct.unpack_from("=9I", held.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, 36))[WMEM_QUEUED]
+    assert 0 < queued + connection.backlog_bytes() <= 64 * 1024 + frame_bytes
     seen = await lazy.read_counts(last=behind_at + 100)
     assert [count for count in seen if count > behind_at] == [behind_at + 100]
     change(site, MANY, behind_at + 101)

@@ -135,10 +135,11 @@ def test_growth_is_judged_by_its_largest_point_and_its_natural_order() -> None:
 def test_what_moved_since_the_recorded_run_is_said_in_units_of_the_floor() -> None:
     before = result(ours=seen(2, 2), floor=seen(1, 1))
     slower_machine = result(ours=seen(4, 4), floor=seen(2, 2))
-    assert compared(slower_machine, before, [OURS.name], FLOOR.name) == []
+    (said,) = compared(slower_machine, before, [OURS.name], FLOOR.name)
+    assert said.startswith(f"{OURS.name}: +0.0% against the recorded run, no more")
     slower_program = result(ours=seen(3, 3), floor=seen(1, 1))
     assert compared(slower_program, before, [OURS.name], FLOOR.name) == [
-        f"{OURS.name}: +50% against the recorded run"
+        f"{OURS.name}: +50.0% against the recorded run"
     ]
     assert compared(slower_program, None, [OURS.name], FLOOR.name) == []
 
@@ -246,6 +247,8 @@ def test_a_drift_has_the_error_of_its_slope() -> None:
     leak = drift.drift(at_s, [100 + 5 * at / 3600 + noise.gauss(0, 1) for at in at_s])
     assert leak.per_hour == pytest.approx(5, abs=0.6)
     assert leak.verdict == "**drifts**"
+    slow = drift.drift(at_s, [100 + 2 * at / 3600 + noise.gauss(0, 1) for at in at_s])
+    assert slow.verdict == "flat, though it drifts"
     loud = drift.drift(at_s, [100 + noise.gauss(0, 60) for _ in at_s])
     assert loud.verdict == "not known"
 
@@ -281,10 +284,11 @@ def test_old_nodes_are_compared_with_new_ones_beyond_noise_only() -> None:
     assert found(1.0, 1.0).verdict == "not known"
 
 
-def test_results_are_compared_beyond_noise_only() -> None:
+def test_what_is_within_noise_is_said_to_be() -> None:
     before = result(ours=seen(1.0))
-    assert compared(result(ours=seen(1 + results.NOISE * 0.9)), before, [OURS.name], FLOOR.name) == []
-    assert compared(result(ours=seen(1 + results.NOISE * 1.1)), before, [OURS.name], FLOOR.name) != []
+    for times, is_noise in ((1 + results.NOISE * 0.9, True), (1 + results.NOISE * 1.1, False)):
+        (said,) = compared(result(ours=seen(times)), before, [OURS.name], FLOOR.name)
+        assert said.endswith("no more than two runs may differ by") == is_noise
 
 
 def test_a_load_that_was_not_made_is_no_measurement() -> None:
