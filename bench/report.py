@@ -180,11 +180,11 @@ def _figure(value: float | None) -> str:
 
 def _growths(grown: list[tuple[Growth, Result]]) -> Iterator[str]:
     yield (
-        "\n## Growth\n\nNothing may grow worse than its natural order (`bench/growth.py`). *Constant*: each costs the "
-        "same however many there are. *Tree*: each costs as the depth of a tree with a hundred entries to a page. What "
-        "is said is the worst of all points against the best of the smaller ones, and up to "
-        f"{TOLERANCE:g} × that is wobble, and caches that grow too small. There are as many watchers at most as this "
-        "machine gives files to one process.\n"
+        "\n## Growth\n\nNothing may grow worse than its natural order (`bench/growth.py`). *Constant*: each costs "
+        "the same however many there are. *Tree*: each costs as the depth of a tree, a hundred entries to a page. "
+        "What is said is the worst of all points against the best of the smaller ones, and up to "
+        f"{TOLERANCE:g} × that is wobble, and caches that grow too small. There are as many watchers at most as "
+        "this machine gives files to one process.\n"
     )
     for growth, result in grown:
         worst, is_natural = growth.worst(result), growth.is_natural(result)
