@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from bench import drift, report, results, servers
+from bench import drift, report, results, servers, soak
 from bench.__main__ import _cases, _measure
 from bench.growth import GROWTHS, TOLERANCE, Growth
 from bench.load import LoadError, Measured, check_rate
@@ -251,6 +251,10 @@ def test_a_drift_has_the_error_of_its_slope() -> None:
     assert slow.verdict == "flat, though it drifts"
     loud = drift.drift(at_s, [100 + noise.gauss(0, 60) for _ in at_s])
     assert loud.verdict == "not known"
+
+
+def test_the_soaks_loads_are_no_longer_than_the_load_can_be() -> None:
+    assert max(soak.CHUNK_S, soak.WARM_UP_S + 1, soak.TURN_S + 1) <= 60
 
 
 def test_the_soaks_page_says_what_drifts() -> None:
