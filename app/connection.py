@@ -28,6 +28,7 @@ from contextlib import suppress
 from typing import Final, Protocol
 
 import structlog
+from aiohttp import WSCloseCode
 
 from app import frames, wire
 from app.frames import Event, FrameReader
@@ -45,10 +46,6 @@ LINGER_S: Final = 1.0
 LEFT_BYTES_MAX: Final = 1024
 # The longest message fits.
 READ_BYTES: Final = 8 * 1024
-# RFC 6455, section 7.4.1.
-CLOSE_UNSUPPORTED: Final = 1003
-CLOSE_INTERNAL_ERROR: Final = 1011
-CLOSE_NORMAL: Final = 1000
 # `struct linger`: on, for 0 s. A close is a reset then, and the system keeps nothing.
 _NO_LONGER: Final = struct.pack("ii", 1, 0)
 
@@ -246,7 +243,7 @@ class Connection(asyncio.Protocol):
         except Exception:  # noqa: BLE001 - logged, and told to the client
             # The handshake is done, so no HTTP answer can tell of it any more.
             _log.exception("live.failed")
-            self.close(CLOSE_INTERNAL_ERROR)
+            self.close(WSCloseCode.INTERNAL_ERROR)
             return
         if self._reader.violation is not None:
             self.close(*self._reader.violation)
@@ -254,13 +251,13 @@ class Connection(asyncio.Protocol):
     def _hear(self, opcode: int, payload: bytes) -> None:
         if opcode == frames.CLOSE:
             # Section 5.5.1: the code is said back, and whoever says the last word closes.
-            code = int.from_bytes(payload[:2]) if payload else CLOSE_NORMAL
+            code = int.from_bytes(payload[:2]) if payload else WSCloseCode.OK
             self._say_last(frames.close_frame(code))
             self._transport.close()
         elif self._is_closing or self.session is None:
             return
         elif opcode == frames.BINARY:
-            self.close(CLOSE_UNSUPPORTED)
+            self.close(WSCloseCode.UNSUPPORTED_DATA)
         else:
             self.session.work += 1
             if opcode == frames.PING:

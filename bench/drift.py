@@ -87,17 +87,28 @@ def ratio(turns: list[Turn], place: int) -> Ratio:
     return Ratio(times, times * statistics.stdev(logs) / math.sqrt(len(logs)))
 
 
-def page(moments: list[Moment], turns: list[Turn], how: dict[str, str]) -> str:
-    """docs/soak.md. `how` has what else is to be said: the `machine`, the `rate`, and the like."""
+class Conditions(msgspec.Struct, frozen=True):
+    """Of the run: presses a second, seconds between two moments and of a turn, MB of SQLite's pages."""
+
+    machine: str
+    rate: float
+    watchers: int
+    every_s: float
+    turn_s: float
+    cache_mb: int
+
+
+def page(moments: list[Moment], turns: list[Turn], under: Conditions) -> str:
+    """docs/soak.md."""
     warm = int(WARM_SHARE * len(moments))
     lines = [
         "# Soak",
         "",
-        f"Written by `make soak`: {how['machine']}.",
+        f"Written by `make soak`: {under.machine}.",
         "",
-        f"Two linked nodes for {moments[-1].at_s / 60:,.0f} minutes. One was pressed on {how['rate']} times a "
-        f"second by 64 tabs that left and came back every minute, and watched by {how['watchers']}; the rate is "
-        f"what took half of its core. A line was laid through what was seen every {how['every_s']} s, but for the "
+        f"Two linked nodes for {moments[-1].at_s / 60:,.0f} minutes. One was pressed on {under.rate:,.0f} times a "
+        f"second by 64 tabs that left and came back every minute, and watched by {under.watchers}; the rate is "
+        f"what took half of its core. A line was laid through what was seen every {under.every_s:g} s, but for the "
         f"first {WARM_SHARE:.0%}.",
         "",
         "| | mean | grows in an hour by | standard error | |",
@@ -111,19 +122,19 @@ def page(moments: list[Moment], turns: list[Turn], how: dict[str, str]) -> str:
     lines.append(
         f"Flat: with two standard errors on top, it drifts by less than {FLAT:.0%} of its mean in an hour; *though "
         "it drifts* where that is more than two of them. Where they are too large to tell, nothing is known. "
-        f"A node may keep {how['cache_mb']} MB of SQLite's pages (`CACHE_KB` in `cluster/ledger_file.py`), which "
+        f"A node may keep {under.cache_mb} MB of SQLite's pages (`CACHE_KB` in `cluster/ledger_file.py`), which "
         "fill slowly. Budgets are off, and nobody waits for a press's second copy."
     )
-    return "\n".join([*lines, "", *_beside(turns, how), ""])
+    return "\n".join([*lines, "", *_beside(turns, under), ""])
 
 
-def _beside(turns: list[Turn], how: dict[str, str]) -> list[str]:
+def _beside(turns: list[Turn], under: Conditions) -> list[str]:
     lines = [
         "## Beside new nodes",
         "",
         "Latency wobbles with the machine from one minute to the next, and no line through an hour tells that from "
         f"age. So two new nodes were started after it, and the hour's and they had the same load, "
-        f"{how['turn_s']} s each, {len(turns)} times in turn.",
+        f"{under.turn_s:g} s each, {len(turns)} times in turn.",
         "",
         "| | the hour's, ms | new ones, ms | ratio | standard error | |",
         "|---|---|---|---|---|---|",

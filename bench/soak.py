@@ -20,7 +20,7 @@ import msgspec
 
 from bench.clusters import ClusterNode, pair
 from bench.compiled import PLACE
-from bench.drift import Moment, Turn, page
+from bench.drift import Conditions, Moment, Turn, page
 from bench.latency import read_on, watch
 from bench.load import Beside, loaded, run_load
 from bench.machine import LOAD_CORE, REPOSITORY, SERVER_CORE, describe, stay_off_the_servers_core
@@ -70,15 +70,8 @@ def main() -> int:
             for _ in range(TURNS):
                 turns.append(Turn(_percentiles(old, loads, TURN_S), _percentiles(new, loads, TURN_S)))
                 print(turns[-1], flush=True)
-    how = {
-        "machine": machine,
-        "rate": f"{rate:,.0f}",
-        "watchers": f"{WATCHERS}",
-        "every_s": f"{EVERY_S:g}",
-        "turn_s": f"{TURN_S:g}",
-        "cache_mb": f"{CACHE_KB // 1024}",
-    }
-    text = page(moments, turns, how)
+    under = Conditions(machine, rate, WATCHERS, EVERY_S, TURN_S, CACHE_KB // 1024)
+    text = page(moments, turns, under)
     print(text)
     if minutes >= 60:
         PAGE.write_text(text)

@@ -1,4 +1,4 @@
-"""The button's script is what its sources make of it."""
+"""The button's script is what its sources make of it, small, and all that a page loads for it."""
 
 import gzip
 import subprocess
@@ -6,9 +6,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+import pytest
+from playwright.async_api import Request
 
 from app import wire
 from app.texts import LANGUAGES
+from tests.browser.embedded import embed
+from tests.browser.site import Site
 
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
 BUTTON: Final = REPOSITORY / "app" / "button"
@@ -31,6 +35,22 @@ def test_the_script_is_built_of_these_sources_and_small(tmp_path: Path) -> None:
     for language in LANGUAGES.keys() - {"en"}:
         texts = f"like-button.{language}.json"
         assert fresh.with_name(texts).read_text() == BUILT.with_name(texts).read_text(), "make button"
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_its_script_of_eight_kilobytes_is_all_that_a_page_loads_for_it(calm_site: Site, name: str) -> None:
+    person = await calm_site.meet()
+    loaded: list[Request] = []
+    person.context.on("request", lambda request: loaded.append(request))  # noqa: PLW0108 - it takes no builtin
+    reader = await embed(calm_site, name, f'<like-button item="once:{name}"></like-button>' * 3, person=person)
+    await reader.assert_shows("0")
+    await reader.button().click()
+    await reader.assert_shows("1")
+    await reader.wait_until_live()
+    page, script = (request for request in loaded if not request.url.endswith("/favicon.ico"))
+    assert page.url == f"{calm_site.blog.address}/{name}"
+    assert script.url == f"{calm_site.nginx.address}/static/like-button.js"
+    assert (await script.sizes())["responseBodySize"] <= BYTES_MAX
 
 
 def test_no_name_is_shortened_that_others_know() -> None:

@@ -1,8 +1,6 @@
 """What the benchmark makes of its figures: verdicts, ratios, growth, drifts, and the pages it writes."""
 
 import contextlib
-import math
-import random
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from bench import drift, report, results, servers, soak
+from bench import report, results, servers
 from bench.__main__ import _cases, _measure
 from bench.growth import GROWTHS, TOLERANCE, Growth
 from bench.load import LoadError, Measured, check_rate
@@ -235,57 +233,6 @@ def test_the_same_run_gives_the_same_page(documents: Path, monkeypatch: pytest.M
         pages.append((documents / "performance.md").read_text())
         run = recorded(documents / "performance.json") or run
     assert pages[0] == pages[1]
-
-
-def test_a_drift_has_the_error_of_its_slope() -> None:
-    at_s = [10.0 * number for number in range(1, 361)]
-    noise = random.Random(7)
-    steady = drift.drift(at_s, [100 + noise.gauss(0, 1) for _ in at_s])
-    assert steady.verdict == "flat"
-    # What theory says for noise of 1 over an hour of 360 samples: sqrt(12 / n).
-    assert steady.error == pytest.approx(math.sqrt(12 / 360), rel=0.15)
-    leak = drift.drift(at_s, [100 + 5 * at / 3600 + noise.gauss(0, 1) for at in at_s])
-    assert leak.per_hour == pytest.approx(5, abs=0.6)
-    assert leak.verdict == "**drifts**"
-    slow = drift.drift(at_s, [100 + 2 * at / 3600 + noise.gauss(0, 1) for at in at_s])
-    assert slow.verdict == "flat, though it drifts"
-    loud = drift.drift(at_s, [100 + noise.gauss(0, 60) for _ in at_s])
-    assert loud.verdict == "not known"
-
-
-def test_the_soaks_loads_are_no_longer_than_the_load_can_be() -> None:
-    assert max(soak.CHUNK_S, soak.WARM_UP_S + 1, soak.TURN_S + 1) <= 60
-
-
-def test_the_soaks_page_says_what_drifts() -> None:
-    moments = [drift.Moment(10.0 * n, 100 + n, 50, 0.5, 30, 60) for n in range(1, 361)]
-    turns = [drift.Turn((4 + 0.1 * n, 20 + n % 2), (4 + 0.1 * n, 10 + n % 3)) for n in range(12)]
-    how = {
-        "machine": "a machine",
-        "rate": "12,345",
-        "watchers": "500",
-        "every_s": "10",
-        "turn_s": "20",
-        "cache_mb": "16",
-    }
-    text = drift.page(moments, turns, how)
-    assert "| memory of the node, MB | 307.5 | +3.6e+02 | 0 | **drifts** |" in text.replace("4.1e-14", "0")
-    assert text.count("| flat |") == 4
-    assert "60 minutes" in text
-    assert "12,345 times" in text
-    assert "p50 | 4.55 | 4.55 | 1.00 | 0.00 | no slower |" in text
-    assert "| **slower** |" in text
-
-
-def test_old_nodes_are_compared_with_new_ones_beyond_noise_only() -> None:
-    def found(times: float, spread: float) -> drift.Ratio:
-        turns = [drift.Turn((times * math.exp(spread * (-1) ** n), 1), (1, 1)) for n in range(12)]
-        return drift.ratio(turns, 0)
-
-    assert found(1.0, 0.05).verdict == "no slower"
-    assert found(1.0, 0.05).error == pytest.approx(0.05 / math.sqrt(12), rel=0.05)
-    assert found(1.5, 0.05).verdict == "**slower**"
-    assert found(1.0, 1.0).verdict == "not known"
 
 
 def test_what_is_within_noise_is_said_to_be() -> None:
