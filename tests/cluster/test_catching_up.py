@@ -21,7 +21,7 @@ async def press_from_many_tabs(node: Node, tabs: range) -> None:
         await browser.watch(*ITEMS)
         for tab in tabs:
             await browser.send_target(ITEMS[tab % len(ITEMS)], 1, tab=f"tab-{tab}")
-        await browser.wait_until_acknowledged(tabs[-1] - tabs[0] + 1, within_s=60)
+        await browser.wait_until_acknowledged(tabs[-1] - tabs[0] + 1, within_s=120)
 
 
 async def counts_of_all(node: Node) -> list[int]:

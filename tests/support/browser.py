@@ -147,15 +147,12 @@ class Browser:
         Only the newest press per item is owed its last answer, so an answer to a later one for as much counts.
         """
 
-        def answer() -> Message | None:
-            for message in self.received:
-                if message["type"] == "error" and message.get("id") == number:
-                    raise AssertionError(f"press {number} was refused: {message}")
-                if is_last_answer(message) and message["id"] >= number:
-                    return message
-            return None
+        def answers(message: Message) -> bool:
+            if message["type"] == "error" and message.get("id") == number:
+                raise AssertionError(f"press {number} was refused: {message}")
+            return is_last_answer(message) and message["id"] >= number
 
-        return await self._seen(answer, within_s, f"the acknowledgement of press {number}")
+        return await self._first(answers, within_s, f"the acknowledgement of press {number}")
 
     async def wait_for_count(self, item: str, count: int, within_s: float = ANSWER_WITHIN_S) -> None:
         await wait_for(
@@ -171,16 +168,11 @@ class Browser:
         )  # fmt: skip
 
     async def wait_for_error(self, code: str, within_s: float = ANSWER_WITHIN_S) -> Message:
-        return await self._seen(
-            lambda: next((m for m in self.received if m["type"] == "error" and m["code"] == code), None),
-            within_s, f"error {code}",
-        )  # fmt: skip
+        return await self._first(lambda m: m["type"] == "error" and m["code"] == code, within_s, f"error {code}")
 
     async def wait_for_message(self, kind: str, within_s: float = ANSWER_WITHIN_S, *, after: int = 0) -> Message:
         """The first message of this type, of those received from position `after` on."""
-        return await self._seen(
-            lambda: next((m for m in self.received[after:] if m["type"] == kind), None), within_s, f"a {kind}"
-        )
+        return await self._first(lambda message: message["type"] == kind, within_s, f"a {kind}", after=after)
 
     async def wait_until_closed(self, within_s: float = ANSWER_WITHIN_S) -> int:
         """The close code; 1006 where the connection just ended."""
@@ -204,16 +196,26 @@ class Browser:
     async def send_bytes(self, data: bytes) -> None:
         await self._socket.send_bytes(data)
 
-    async def _seen(self, look: Callable[[], Message | None], within_s: float, say: str) -> Message:
-        def result() -> Message | bool:
-            found = look()
-            if found is None and self.close_code is not None:
-                raise ConnectionEndedError(f"{self.node or self.address} closed with {self.close_code}")
-            return found or False
+    async def _first(
+        self, wanted: Callable[[Message], bool], within_s: float, say: str, *, after: int = 0
+    ) -> Message:
+        """The first wanted message of those received from position `after` on; each is looked at once."""
+        looked_at = after
 
-        found = await wait_for(result, within_s, lambda: f"{say}; received {self.received[-5:]}")
-        assert isinstance(found, dict)
-        return found
+        def found() -> Message | None:
+            nonlocal looked_at
+            while looked_at < len(self.received):
+                message = self.received[looked_at]
+                looked_at += 1
+                if wanted(message):
+                    return message
+            if self.close_code is not None:
+                raise ConnectionEndedError(f"{self.node or self.address} closed with {self.close_code}")
+            return None
+
+        message = await wait_for(found, within_s, lambda: f"{say}; received {self.received[-5:]}")
+        assert message is not None
+        return message
 
     async def _read(self) -> None:
         async for frame in self._socket:
