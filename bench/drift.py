@@ -43,11 +43,13 @@ class Drift(msgspec.Struct, frozen=True):
 
     @property
     def verdict(self) -> str:
-        """A line that could as well drift by more than is allowed says nothing."""
+        """A line that could as well drift by more than is allowed says nothing; one that falls is no growth."""
         drifts = abs(self.per_hour) > 2 * self.error
         if abs(self.per_hour) + 2 * self.error <= FLAT * abs(self.mean):
             return "flat, though it drifts" if drifts else "flat"
-        return "**drifts**" if drifts else "not known"
+        if not drifts:
+            return "not known"
+        return "**grows**" if self.per_hour > 0 else "falls"
 
 
 def drift(at_s: list[float], values: list[float]) -> Drift:
@@ -121,7 +123,8 @@ def page(moments: list[Moment], turns: list[Turn], under: Conditions) -> str:
     lines.append("")
     lines.append(
         f"Flat: with two standard errors on top, it drifts by less than {FLAT:.0%} of its mean in an hour; *though "
-        "it drifts* where that is more than two of them. Where they are too large to tell, nothing is known. "
+        "it drifts* where that is more than two of them. What *falls* by more does not grow; the machine may have "
+        "become faster meanwhile. Where the errors are too large to tell, nothing is known. "
         f"A node may keep {under.cache_mb} MB of SQLite's pages (`CACHE_KB` in `cluster/ledger_file.py`), which "
         "fill slowly. Budgets are off, and nobody waits for a press's second copy."
     )

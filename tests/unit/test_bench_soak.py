@@ -17,9 +17,11 @@ def test_a_drift_has_the_error_of_its_slope() -> None:
     assert steady.error == pytest.approx(math.sqrt(12 / 360), rel=0.15)
     leak = drift.drift(at_s, [100 + 5 * at / 3600 + noise.gauss(0, 1) for at in at_s])
     assert leak.per_hour == pytest.approx(5, abs=0.6)
-    assert leak.verdict == "**drifts**"
+    assert leak.verdict == "**grows**"
     slow = drift.drift(at_s, [100 + 2 * at / 3600 + noise.gauss(0, 1) for at in at_s])
     assert slow.verdict == "flat, though it drifts"
+    faster = drift.drift(at_s, [100 - 8 * at / 3600 + noise.gauss(0, 1) for at in at_s])
+    assert faster.verdict == "falls"
     loud = drift.drift(at_s, [100 + noise.gauss(0, 60) for _ in at_s])
     assert loud.verdict == "not known"
 
@@ -33,7 +35,7 @@ def test_the_soaks_page_says_what_drifts() -> None:
     turns = [drift.Turn((4 + 0.1 * n, 20 + n % 2), (4 + 0.1 * n, 10 + n % 3)) for n in range(12)]
     under = drift.Conditions("a machine", 12_345.0, 500, 10.0, 20.0, 16)
     text = drift.page(moments, turns, under)
-    assert "| memory of the node, MB | 307.5 | +3.6e+02 | 0 | **drifts** |" in text.replace("4.1e-14", "0")
+    assert "| memory of the node, MB | 307.5 | +3.6e+02 | 0 | **grows** |" in text.replace("4.1e-14", "0")
     assert text.count("| flat |") == 4
     assert "60 minutes" in text
     assert "12,345 times" in text
