@@ -2,8 +2,8 @@
 
 1. A press, a reset, an erasure is answered once: when its copies exist, after `COPIES_WAIT_S`, or at once where no
    link is up.
-2. What the engine does not answer in `COMMIT_WAIT_S` is `unanswered`: it may be done yet. That is less than
-   nginx waits for a node, so the visitor hears it from us.
+2. What the engine does not answer in `COMMIT_WAIT_S` is `unanswered`: it may be done yet. Both together are less
+   than nginx waits for a node, so the visitor hears it from us.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ import msgspec
 from app.problems import RefusedError
 from cluster.surface import Answer, Engine, Erasure, Flag, Listed, Place, Press, Reset, Snapshot
 
-COPIES_WAIT_S: Final = 1.0
+COPIES_WAIT_S: Final = 0.75
 COMMIT_WAIT_S: Final = 2.0
 
 _T = TypeVar("_T")

@@ -7,8 +7,9 @@
    forgotten early, and has a full bucket again.
 4. A rate or a burst of 0 means no limit.
 5. A press is charged to its visitor, over all tabs, items and ways; to the network that it comes from, /24 or /64;
-   and to its item. Visitors cost nothing to make, so the first press of each on a `once` or `clap` item, with which
-   one more person counts, is charged to a second bucket of the network, of newcomers.
+   and to its item. Visitors and tabs cost nothing to make, so an actor's first press on an item, which leaves a row
+   for good, is charged to another bucket of the network: of newcomers on `once` and `clap` items, where one more
+   person counts by it, of tabs on `tap` items.
 6. A network is nothing but a key here: it is in no log, no metric and no file. Presses of this machine itself are
    not charged to theirs.
 
@@ -28,8 +29,8 @@ from cluster.surface import Payer
 
 BUCKETS_MAX: Final = 200_000
 UNLIMITED: Final = 1 << 30
-# The first byte of a network's two keys: those of visitors have another length.
-ADDRESS, NEWCOMERS = b"a", b"n"
+# The first byte of a network's keys: those of visitors have another length.
+ADDRESS, NEWCOMERS, TABS = b"a", b"n", b"t"
 
 
 class Buckets:
@@ -98,6 +99,7 @@ class Limits(msgspec.Struct, frozen=True):
     visitor: Limit = Limit()
     address: Limit = Limit()
     newcomers: Limit = Limit()
+    tabs: Limit = Limit()
     item: Limit = Limit()
 
 
@@ -110,7 +112,9 @@ class Budgets:
             for sort, limit in msgspec.structs.asdict(limits).items()
         }  # fmt: skip
         self.visitors = self._by_sort["visitor"]
-        self._addresses, self._newcomers = self._by_sort["address"], self._by_sort["newcomers"]
+        self._of_networks = {
+            ADDRESS: self._by_sort["address"], NEWCOMERS: self._by_sort["newcomers"], TABS: self._by_sort["tabs"]
+        }  # fmt: skip
         self._items = self._by_sort["item"]
         self.is_limited = any(buckets.is_limited for buckets in self._by_sort.values())
 
@@ -119,15 +123,14 @@ class Budgets:
     def payers(self, visitor: bytes, item: str, network: bytes) -> tuple[Payer, ...]:
         """Who pays for a press: whoever has a limit."""
         payers: tuple[Payer, ...] = (visitor,) if self.visitors.is_limited else ()
-        if network and self._addresses.is_limited:
+        if network and self._of_networks[ADDRESS].is_limited:
             payers += (ADDRESS + network,)
         return (*payers, item) if self._items.is_limited else payers
 
     def debut(self, item: str, network: bytes) -> bytes:
         """Who pays one for an actor's first; empty where nobody does."""
-        if not network or not self._newcomers.is_limited or not belongs_to_visitor(item):
-            return b""
-        return NEWCOMERS + network
+        sort = NEWCOMERS if belongs_to_visitor(item) else TABS
+        return sort + network if network and self._of_networks[sort].is_limited else b""
 
     # -- what the engine asks and tells
 
@@ -142,7 +145,7 @@ class Budgets:
             return self._items
         if len(payer) == VISITOR_LENGTH:
             return self.visitors
-        return self._addresses if payer[:1] == ADDRESS else self._newcomers
+        return self._of_networks[payer[:1]]
 
     # -- what a visitor is told
 
@@ -158,8 +161,8 @@ class Budgets:
             "address": (ADDRESS + network, presses),
             "item": (item, presses),
         }
-        if is_debut and (newcomers := self.debut(item, network)):
-            wanted["newcomers"] = newcomers, 1
+        if is_debut and (debut := self.debut(item, network)):
+            wanted["tabs" if debut[:1] == TABS else "newcomers"] = debut, 1
         waits = [
             (self._by_sort[sort].retry_after(payer, number), -self._by_sort[sort].allowance(payer), sort)
             for sort, (payer, number) in wanted.items()

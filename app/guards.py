@@ -5,11 +5,10 @@
    The API knows no cookie: there origins that an operator listed may, too (`app.origins`).
 2. `/live` takes programs (no Origin), this site, and the origins that an operator listed; never `null`. Those may
    read the API's answers too (CORS), and no others.
-3. X-Forwarded-Proto and X-Real-IP are believed only from a trusted proxy.
+3. X-Forwarded-Proto, X-Real-IP and X-Forwarded-For are believed only from a trusted proxy.
 4. Pages load nothing from elsewhere and run no inline script or style.
 """
 
-from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
 from urllib.parse import urlsplit
@@ -18,8 +17,12 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from app import keys
+from app.problems import RefusedError
 
 Network = IPv4Network | IPv6Network
+
+UNREADABLE: Final = b"?"
+"""The network of whom a trusted proxy gives an address that is none."""
 
 _LOADS: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
@@ -31,6 +34,8 @@ _PREFLIGHT: Final = {
     "Access-Control-Allow-Headers": "Authorization, Content-Type",
     "Access-Control-Max-Age": "86400",
 }
+# What of a request goes into items, tokens and pages.
+_WRITTEN_AGAIN: Final = ("Authorization", "Cookie", "Host", "Origin", "Referer")
 # Not no-referrer: with it browsers send `Origin: null` from our own form.
 _SECURITY_HEADERS: Final = {
     "Content-Security-Policy": _LOADS + "'none'",
@@ -83,6 +88,16 @@ def is_listed(request: web.Request) -> bool:
 
 
 @web.middleware
+async def refuse_unreadable(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Bytes of a header that are no UTF-8 come as surrogates, which no item, token or page can be written with."""
+    try:
+        "".join(request.headers.get(name, "") for name in _WRITTEN_AGAIN).encode()
+    except UnicodeEncodeError as odd:
+        raise RefusedError("bad_message", "headers are UTF-8") from odd
+    return await handler(request)
+
+
+@web.middleware
 async def answer_preflights(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Browsers ask before they send a token, or a press, from a page of another origin."""
     is_preflight = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
@@ -129,22 +144,23 @@ def origin_of(request: web.Request) -> str:
 def network_of(request: web.Request) -> bytes:
     """The network that it comes from: the first 24 bits of an IPv4 address, 64 of an IPv6 one.
 
-    Empty for this machine itself, and where it cannot be told. Nothing but a key of the budgets: it is never kept.
+    Empty for this machine itself. Nothing but a key of the budgets: it is never kept. A proxy says the address as
+    X-Real-IP, or at the end of X-Forwarded-For; those of whom it says nothing that can be read are one network.
     """
     peer = request.transport.get_extra_info("peername") if request.transport else None
     if not peer:
         return b""
     if _is_trusted(request, request.app[keys.SETTINGS].trusted_proxies):
-        return _network_of(request.headers.get("X-Real-IP", peer[0]))
+        forwarded = request.headers.getall("X-Real-IP", ()) or request.headers.getall("X-Forwarded-For", ())
+        return _network_of(forwarded[-1].rpartition(",")[2].strip() if forwarded else peer[0])
     return _network_of(peer[0])
 
 
-@lru_cache(maxsize=4096)
 def _network_of(text: str) -> bytes:
     try:
         address = ip_address(text)
     except ValueError:
-        return b""
+        return UNREADABLE
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
     if address.is_loopback:

@@ -67,7 +67,7 @@ def build_app(settings: Settings, engine: Engine, tools: Tools) -> web.Applicati
         clock=clock,
     )
     app = web.Application(
-        middlewares=[answer_problems, guards.answer_preflights, refuse_while_stalled],
+        middlewares=[answer_problems, guards.refuse_unreadable, guards.answer_preflights, refuse_while_stalled],
         client_max_size=BODY_BYTES_MAX,
     )
     app[keys.SETTINGS] = settings

@@ -32,7 +32,7 @@ VARIABLES: Final = frozenset(
         "NODE_NAME", "HOST", "PORT", "PUBLIC_ADDRESS", "CLUSTER_HOST", "CLUSTER_PORT", "CLUSTER_ADVERTISE",
         "DATA_DIR", "PEERS", "SECRET", "SECRET_FILE", "ADMIN_TOKEN", "ADMIN_TOKEN_FILE", "ACK_COPIES",
         "PUSH_INTERVAL_MS", "PRESS_RATE", "PRESS_BURST", "ADDRESS_RATE", "ADDRESS_BURST", "NEWCOMER_RATE",
-        "NEWCOMER_BURST", "ITEM_RATE", "ITEM_BURST", "ALLOWED_ORIGINS", "TRUSTED_PROXIES",
+        "NEWCOMER_BURST", "TAB_RATE", "TAB_BURST", "ITEM_RATE", "ITEM_BURST", "ALLOWED_ORIGINS", "TRUSTED_PROXIES",
     )
 )  # fmt: skip
 # The terminal client's own.
@@ -82,6 +82,7 @@ def read_settings(variables: Mapping[str, str]) -> Settings:
             visitor=_limit(environment, "PRESS", 50, 500),
             address=_limit(environment, "ADDRESS", 5000, 50_000),
             newcomers=_limit(environment, "NEWCOMER", 1, 1000),
+            tabs=_limit(environment, "TAB", 100, 10_000),
             item=_limit(environment, "ITEM", 0, 0),
         ),
         "allowed_origins": frozenset(origin.lower() for origin in origins),

@@ -26,7 +26,12 @@ JOINED_ITEMS: Final = 16
 ITEMS: Final = 1000
 
 # No peer counts what a visitor or a network presses.
-NO_BUDGETS: Final = {"LIKE_PRESS_RATE": "0", "LIKE_ADDRESS_RATE": "0", "LIKE_NEWCOMER_RATE": "0"}
+NO_BUDGETS: Final = {
+    "LIKE_PRESS_RATE": "0",
+    "LIKE_ADDRESS_RATE": "0",
+    "LIKE_NEWCOMER_RATE": "0",
+    "LIKE_TAB_RATE": "0",
+}
 # One for every visitor, of which nobody presses more.
 VISITORS_BUDGETS: Final = {"LIKE_PRESS_RATE": "1000000", "LIKE_PRESS_BURST": "1000000"}
 # As close to a tick for each count as the setting goes.

@@ -172,3 +172,33 @@ async def test_reload_takes_a_new_list_and_keeps_the_connections(echoes: Echoes)
 
         await wait_for(only_the_first, 5, "new tabs to go to node1 only")
         assert tab.is_open
+
+
+async def test_a_line_is_limited_as_one_however_many_addresses_it_has(echoes: Echoes, tmp_path: Path) -> None:
+    """Of IPv6 everybody has a /64: erasures, of which each leaves a row for good, 20 at once."""
+    who = "map $binary_remote_addr $line {"
+    (tmp_path / "lines").mkdir()
+    async with (
+        Nginx(
+            tmp_path / "lines",
+            echoes.upstreams,
+            changes={who: f"set_real_ip_from 127.0.0.1; real_ip_header X-Test-From; {who}"},
+        ) as nginx,
+        aiohttp.ClientSession() as session,
+    ):
+
+        async def statuses(*addresses: str) -> Counter[int]:
+            asked = [
+                session.delete(f"{nginx.address}/api/visitor", headers={"X-Test-From": each}) for each in addresses
+            ]
+            return Counter([answer.status for answer in await asyncio.gather(*asked)])
+
+        one_line = await statuses(*(f"2001:db8:1:2::{number:x}" for number in range(1, 101)))
+        lines = await statuses(*(f"2001:db8:1:{number:x}::a0a" for number in range(10, 40)))
+        one_address = await statuses(*["203.0.113.7"] * 60)
+        addresses = await statuses(*(f"198.51.100.{number}" for number in range(30)))
+        mapped = await statuses(*(f"::ffff:192.0.2.{number}" for number in range(30)))
+    assert 21 <= one_line[200] <= 30
+    assert one_line[200] + one_line[429] == 100
+    assert lines == addresses == mapped == {200: 30}
+    assert 21 <= one_address[200] <= 30

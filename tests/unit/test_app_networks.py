@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import pytest
 
-from app.budget import ADDRESS, NEWCOMERS, Budgets, Limit, Limits
+from app.budget import ADDRESS, NEWCOMERS, TABS, Budgets, Limit, Limits
 from tests.unit.fakes import FakeClock
 from tests.unit.sites import Site
 
@@ -63,10 +63,35 @@ async def test_an_address_is_believed_of_a_trusted_proxy_only(make_site: MakeSit
         assert (await press(site, address))[0] == 200, "it is this machine's, which is not charged"
 
 
-async def test_nonsense_for_an_address_is_nobodys_network(make_site: MakeSite) -> None:
+async def test_those_of_whom_a_proxy_says_nonsense_are_one_network(make_site: MakeSite) -> None:
     site = await make_site(LIKE_NEWCOMER_BURST="1", LIKE_NEWCOMER_RATE="0.001")
-    for address in ("nonsense", "nonsense", ""):
-        assert (await press(site, address))[0] == 200
+    statuses = [(await press(site, address))[0] for address in ("nonsense", "unknown", "", "203.0.113.7:80")]
+    assert statuses == [200, 429, 429, 429]
+
+
+async def test_of_a_proxy_that_sends_no_real_ip_the_last_address_that_it_forwards_counts(
+    make_site: MakeSite,
+) -> None:
+    site = await make_site(LIKE_NEWCOMER_BURST="1", LIKE_NEWCOMER_RATE="0.001")
+
+    async def status(*forwarded: str) -> int:
+        headers = [("X-Forwarded-For", each) for each in forwarded]
+        return (await site.client.post(POST, json={}, headers=headers)).status
+
+    assert await status("198.51.100.1, 203.0.113.7") == 200
+    assert await status("198.51.100.2", "192.0.2.1,203.0.113.7") == 429, "what a browser sends before it is nothing"
+    assert await status("203.0.113.7, 198.51.100.1") == 200
+
+
+async def test_tabs_without_number_fill_no_disk(make_site: MakeSite) -> None:
+    """Each leaves a row in every ledger for good, whoever's it is and whatever its item's name."""
+    site = await make_site(LIKE_TAB_BURST="3", LIKE_TAB_RATE="0.001")
+    paths = [f"/api/items/tap%3A{number}/press" for number in (1, 1, 2, 3, 3)]
+    answers = [await press(site, "203.0.113.7", path, tab=f"tab-{place}") for place, path in enumerate(paths)]
+    assert [status for status, _ in answers] == [200, 200, 200, 429, 429]
+    assert site.metric("like_presses_limited_total", budget="tabs") == 2
+    assert (await press(site, "203.0.113.7"))[0] == 200, "people go on counting"
+    assert (await press(site, "198.51.100.1", paths[0]))[0] == 200
 
 
 async def test_a_network_is_stopped_on_a_websocket_too(make_site: MakeSite) -> None:
@@ -98,13 +123,14 @@ def test_who_has_no_limit_does_not_pay() -> None:
 
 def test_each_payer_has_a_bucket_of_its_own_sort() -> None:
     limit = Limit(1, 10)
-    budgets = Budgets(Limits(limit, limit, limit, limit), FakeClock())
+    budgets = Budgets(Limits(limit, limit, limit, limit, limit), FakeClock())
     payers = budgets.payers(ANN, "once:a", OFFICE)
     assert payers == (ANN, ADDRESS + OFFICE, "once:a")
-    assert budgets.debut("once:a", OFFICE) == NEWCOMERS + OFFICE
-    for presses, payer in enumerate((*payers, NEWCOMERS + OFFICE), 1):
+    debuts = [budgets.debut(item, OFFICE) for item in ("once:a", "tap:a")]
+    assert debuts == [NEWCOMERS + OFFICE, TABS + OFFICE]
+    for presses, payer in enumerate((*payers, *debuts), 1):
         budgets.spend(payer, presses)
-    assert [budgets.allowance(payer) for payer in (*payers, NEWCOMERS + OFFICE)] == [9, 8, 7, 6]
+    assert [budgets.allowance(payer) for payer in (*payers, *debuts)] == [9, 8, 7, 6, 5]
     assert budgets.allowance(ADDRESS + HOME_NET) == 10
 
 

@@ -29,6 +29,8 @@ WRONG = {
     "LIKE_ADDRESS_BURST": "many",
     "LIKE_NEWCOMER_RATE": "1/s",
     "LIKE_NEWCOMER_BURST": "1e3",
+    "LIKE_TAB_RATE": "-0.1",
+    "LIKE_TAB_BURST": "lots",
     "LIKE_ITEM_RATE": "none",
     "LIKE_ITEM_BURST": "10000000",
     "LIKE_ALLOWED_ORIGINS": "https://a.example,*",
@@ -48,7 +50,7 @@ def test_defaults_suit_a_laptop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert (settings.host, settings.port, settings.cluster.port) == ("127.0.0.1", 8080, 9000)
     assert (settings.push_interval_ms, settings.limits.visitor) == (50, Limit(50.0, 500))
     assert (settings.limits.address, settings.limits.newcomers) == (Limit(5000.0, 50_000), Limit(1.0, 1000))
-    assert settings.limits.item == Limit()
+    assert (settings.limits.tabs, settings.limits.item) == (Limit(100.0, 10_000), Limit())
     assert settings.cluster.public_address == "http://127.0.0.1:8080"
     assert settings.cluster.data_dir == f".data/{settings.cluster.name}"
     assert settings.cluster.ack_copies is None
