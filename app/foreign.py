@@ -19,6 +19,7 @@ from app.api import json_response
 from app.page_names import page_name
 from app.problems import RefusedError
 from app.visitors import new_visitor
+from cluster.core.items import NAME_LENGTH_MAX
 
 CLAPS_MAX: Final = 10
 BODY_MAX: Final = 200
@@ -76,11 +77,19 @@ async def send_heart(request: web.Request) -> web.Response:
 
 
 def _page_of(request: web.Request) -> str:
-    return page_name(request.rel_url.raw_path.lstrip("/"))
+    return page_name(request.rel_url.raw_path.lstrip("/"), NAME_LENGTH_MAX - _SUFFIX_MAX)
 
 
 def _heart(page: str, emoji: str) -> str:
-    return f"once:{page}~{'-'.join(f'{ord(sign):x}' for sign in emoji)}"
+    return f"once:{page}{_suffix(emoji)}"
+
+
+def _suffix(emoji: str) -> str:
+    return "~" + "-".join(f"{ord(sign):x}" for sign in emoji)
+
+
+# So much room a page's name leaves for whichever heart.
+_SUFFIX_MAX: Final = max(len(_suffix(emoji)) for emoji in EMOJI)
 
 
 def _emoji_in(body: str) -> str:

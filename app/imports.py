@@ -1,8 +1,9 @@
 """Counts that were made elsewhere, brought in by an operator: as presses of visitors who are nobody else's.
 
 1. A count is pressed by as many visitors as it takes: a like each of a `once` item, up to 50 claps each, and so on.
-   They follow from the import's label, the item and their number, so that the same import again is the same
-   presses: it changes nothing, and a later dump with a higher count adds what is missing.
+   They follow from the import's label, the page as the dump writes it (or the item) and their number, so that the
+   same import again is the same presses: it changes nothing, and a later dump with a higher count adds what is
+   missing. Two spellings of one page in a dump add up.
 2. They are charged to nobody, and nobody has their tokens. A reset of the item undoes an import.
 3. One request brings at most `VISITORS_MAX` of them, of one item; the next follows when it is answered.
 """
@@ -45,6 +46,7 @@ async def bring_in(request: web.Request) -> web.Response:
         )
         raise
     if answer.refusal is not None:
+        _log.warning("item.import_refused", item=item, label=wish.label, first=wish.first, visitors=wish.visitors)
         raise presses.refusal_of(desk, answer.refusal)
     _log.info("item.imported", item=item, label=wish.label, first=wish.first, visitors=wish.visitors)
     done = wire.Imported(item=item, count=answer.count, copies=answer.copies, wanted=answer.wanted)
@@ -56,10 +58,13 @@ def _presses(wish: wire.ImportBody, item: str) -> list[Press]:
     if wish.visitors > VISITORS_MAX or not 1 <= wish.n <= most:
         raise RefusedError("bad_tally", f"at most {VISITORS_MAX} visitors at once, and an n of 1 to {most:,} each")
     numbers = range(wish.first, wish.first + wish.visitors)
-    return [Press(item, actor_of(item, _visitor(wish.label, item, number), ""), None, wish.n) for number in numbers]
+    named = wish.item or wish.page
+    return [
+        Press(item, actor_of(item, _visitor(wish.label, named, number), ""), None, wish.n) for number in numbers
+    ]
 
 
-def _visitor(label: str, item: str, number: int) -> bytes:
+def _visitor(label: str, named: str, number: int) -> bytes:
     return hashlib.blake2b(
-        f"{label}\0{item}\0{number}".encode(), digest_size=VISITOR_LENGTH, person=b"import"
+        f"{label}\0{named}\0{number}".encode(), digest_size=VISITOR_LENGTH, person=b"import"
     ).digest()

@@ -8,8 +8,6 @@ from typing import Final
 
 from cluster.core.items import NAME_LENGTH_MAX
 
-# What is left of a name that is too long.
-_BEGIN, _END = 99, 100
 _SCHEME: Final = re.compile(r"\A[A-Za-z][A-Za-z0-9+.-]*://")
 _REST: Final = re.compile(r"[?#].*", re.DOTALL)
 _EMPTY_PARTS: Final = re.compile(r"/+(?=/|\Z)")
@@ -18,12 +16,16 @@ _UNSUITABLE: Final = re.compile(r"[^A-Za-z0-9_.~/@%-]")
 _BY_BROWSERS: Final = re.compile(r'["<>^`{}]|[^ -~]')
 
 
-def page_name(address: str) -> str:
-    """`https://blog.example/post?from=feed` is `blog.example/post`. It may be no name of an item at all."""
+def page_name(address: str, most: int = NAME_LENGTH_MAX) -> str:
+    """`https://blog.example/post?from=feed` is `blog.example/post`. It may be no name of an item at all.
+
+    Of what has more signs than `most` both ends are left.
+    """
     bare = _EMPTY_PARTS.sub("", _REST.sub("", _SCHEME.sub("", address.strip())))
     name = _UNSUITABLE.sub(_encoded, bare)
     # Letters that are not Latin take nine signs each.
-    return name if len(name) <= NAME_LENGTH_MAX else f"{name[:_BEGIN]}~{name[-_END:]}"
+    begin = (most - 1) // 2
+    return name if len(name) <= most else f"{name[:begin]}~{name[begin + 1 - most :]}"
 
 
 def _encoded(sign: re.Match[str]) -> str:

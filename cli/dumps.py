@@ -12,6 +12,7 @@ A page's count is of claps where the column says `claps` or nothing, of likes wh
 """
 
 import csv
+import io
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -50,6 +51,8 @@ def _in_json(text: str) -> Iterator[Count]:
         whole = None
     if whole is not None:
         records = whole.get("Items", [whole]) if isinstance(whole, dict) else whole
+        if not isinstance(records, list):
+            raise DumpError("`Items` is no list of records")
         yield from (_of_record(record, f"record {number}") for number, record in enumerate(records, 1))
         return
     for number, line in enumerate(text.splitlines(), 1):
@@ -75,7 +78,10 @@ def _of_record(record: Any, where: str) -> Count:
 
 
 def _in_csv(text: str) -> Iterator[Count]:
-    rows = [row for row in csv.reader(text.splitlines()) if any(row)]
+    try:
+        rows = [row for row in csv.reader(io.StringIO(text, newline="")) if any(row)]
+    except csv.Error as wrong:
+        raise DumpError(f"the file is no CSV: {wrong}") from wrong
     names = [name.strip().lower() for name in rows[0]] if rows else []
     has_header = any(name in _PLACES for name in names)
     for number, row in enumerate(rows[has_header:], 1 + has_header):

@@ -63,14 +63,15 @@ def _counts_of(file: Path) -> list[Count]:
 
 
 async def _import(options: Options, screen: Screen, token: str, counts: list[Count]) -> ExitCode:
-    done = api.Imported(item="", count=0, copies=0, wanted=0)
+    is_copied = True
     async with aiohttp.ClientSession() as http:
         for number, count in enumerate(counts, 1):
             for share in _shares(count):
                 done = await _bring(http, options, token, count, share)
+                is_copied = is_copied and done.copies >= done.wanted
             if count.number:
                 screen.say(f"{number:,} of {len(counts):,}: {done.item} has {done.count:,}")
-    return ExitCode.OK if done.copies >= done.wanted else ExitCode.NOT_SAVED
+    return ExitCode.OK if is_copied else ExitCode.NOT_SAVED
 
 
 async def _bring(

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import pytest
+from yarl import URL
 
 from app.foreign import EMOJI, _emoji_in
 from app.page_names import page_name
@@ -30,6 +31,22 @@ async def counted(site: Site, item: str) -> int:
     answer = await site.client.get("/api/items", params={"item": item})
     count: int = (await answer.json())["counts"][item]
     return count
+
+
+def test_long_addresses_keep_both_ends_and_their_length() -> None:
+    name = page_name("b.example/" + "x" * 300 + "/end")
+    assert (len(name), name[:10], name[-5:]) == (200, "b.example/", "x/end")
+    assert len(page_name("b.example/" + "x" * 300, 151)) == 151
+
+
+@pytest.mark.parametrize("path", ["x" * 183, "x" * 190, "x" * 300, "%D0%B6" * 30, "%E3%81%82" * 20])
+async def test_hearts_of_pages_with_long_addresses_are_taken_and_told(site: Site, path: str) -> None:
+    for emoji in ("❤️", "👩‍❤️‍💋‍👩"):
+        if emoji.replace("\ufe0f", "") in EMOJI:
+            answer = await site.client.post(URL(f"/blog.example/{path}", encoded=True), data=emoji)
+            assert answer.status == 200, await answer.text()
+    answer = await site.client.get(URL(f"/blog.example/{path}", encoded=True))
+    assert "❤️" in await answer.json()
 
 
 # -- applause-button

@@ -52,6 +52,12 @@ async def test_a_page_is_named_as_a_button_on_it_would(site: Site) -> None:
     assert (status, said["item"], said["count"]) == (200, "clap:blog.example/post", 100)
 
 
+async def test_two_spellings_of_a_page_add_up_and_the_same_one_does_not(site: Site) -> None:
+    for page in ("blog.example/post", "https://blog.example/post/", "blog.example/post"):
+        _, said = await bring(site, page=page, visitors=2, n=50)
+    assert (said["item"], said["count"]) == ("clap:blog.example/post", 200)
+
+
 async def test_an_import_is_charged_to_nobody(make_site: MakeSite) -> None:
     site = await make_site(LIKE_ADMIN_TOKEN=TOKEN, LIKE_PRESS_BURST="1", LIKE_ITEM_RATE="1", LIKE_ITEM_BURST="1")
     assert (await bring(site, item="tap:a", visitors=3, n=1000))[1]["count"] == 3000

@@ -29,6 +29,7 @@ def test_applause_buttons_table_is_read_as_dynamodb_writes_it(text: str) -> None
         ("\ufeffPage , Presses\nb.example,5", Count(5, page="b.example", kind="tap")),
         ("b.example/x,6", Count(6, page="b.example/x", kind="clap")),
         ('"b.example/x, y",7', Count(7, page="b.example/x, y", kind="clap")),
+        ("b.example/x\u2028y,8", Count(8, page="b.example/x\u2028y", kind="clap")),
     ],
 )
 def test_a_csv_says_of_what_by_its_header_or_is_of_pages_and_claps(text: str, count: Count) -> None:
@@ -46,6 +47,8 @@ def test_a_csv_says_of_what_by_its_header_or_is_of_pages_and_claps(text: str, co
         ("a.example,-1", "row 1"),
         ("[1, 2]", "record 1"),
         ("a.example,9999999999999", "row 1"),
+        ('{"Items": 5}', "no list"),
+        (f'"{"x" * 200_000}",1', "no CSV"),
     ],
 )
 def test_a_mistake_is_named_with_its_place_and_nothing_is_used(text: str, why: str) -> None:
