@@ -27,12 +27,14 @@ DIGEST_SHOWN: Final = 12
 
 
 def nodes_of(request: web.Request) -> list[dict[str, Any]]:
-    return [_node(status) for status in request.app[keys.DESK].engine.status()]
+    return [_node(place, status) for place, status in enumerate(request.app[keys.DESK].engine.status())]
 
 
-def _node(status: NodeStatus) -> dict[str, Any]:
+def _node(place: int, status: NodeStatus) -> dict[str, Any]:
+    # Of a peer that never answered nothing is known but where it is dialled.
+    is_named = status.name != status.cluster_address
     return {
-        "name": status.name,
+        "name": status.name if is_named else f"peer-{place}",
         "is_self": status.is_self,
         "state": status.state,
         "public_address": status.public_address,
@@ -112,10 +114,11 @@ def _time(seconds: int, texts: Texts) -> str:
 
 
 def _agreement(told: list[dict[str, Any]], texts: Texts) -> str:
-    """Whether all who answer hold the same."""
+    """Whether all who answer hold the same; what the others hold nobody knows."""
     digests = [node["digest"] for node in told if node["state"] != "unreachable" and node["digest"]]
     if len(digests) < 2:
         return texts("cluster.alone")
     if len(set(digests)) > 1:
         return texts("cluster.differ")
-    return texts("cluster.agree", digest=digests[0][:DIGEST_SHOWN])
+    key = "agree" if len(digests) == len(told) else "agree_some"
+    return texts(f"cluster.{key}", digest=digests[0][:DIGEST_SHOWN], n=len(digests), all=len(told))

@@ -29,7 +29,7 @@ class Top:
     def __init__(self, clock: Callable[[], float], hidden: Callable[[], Collection[str]]) -> None:
         self._clock = clock
         self._hidden = hidden
-        # item -> (when, count), the longest unchanged first.
+        # item -> (when it last grew, count), the longest ago first.
         self._changed: OrderedDict[str, tuple[float, int]] = OrderedDict()
         self._found: list[tuple[str, int]] = []
         self._found_at = float("-inf")
@@ -37,8 +37,12 @@ class Top:
     def on_changed(self, changed: Changed) -> None:
         now = self._clock()
         for item, state in changed.items.items():
-            self._changed[item] = now, state.count
-            self._changed.move_to_end(item)
+            before, count = self._changed.get(item, (now, -1))
+            if state.count > count:
+                self._changed[item] = now, state.count
+                self._changed.move_to_end(item)
+            else:
+                self._changed[item] = before, state.count  # Taken back, which is no press.
         while len(self._changed) > ITEMS_MAX:
             self._changed.popitem(last=False)
 

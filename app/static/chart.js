@@ -44,7 +44,7 @@ export function chart(place, title, locale) {
       { ...axis, size: 24, incrs: [60], values: written((each) => clock.format(each * 1000)) },
       { ...axis, values: written(number.format) },
     ],
-    series: [{}, { stroke: color, width: 2, spanGaps: true, points: { show: false } }],
+    series: [{}, { stroke: color, width: 2, points: { show: false } }],
   };
 
   return {

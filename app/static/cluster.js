@@ -88,7 +88,9 @@ function showAgreement(nodes) {
   const digests = nodes.filter(({ state, digest }) => state !== "unreachable" && digest).map(({ digest }) => digest);
   const isOne = new Set(digests).size === 1;
   const digest = digests[0]?.slice(0, DIGEST_SHOWN) ?? "";
-  write(byId("agreement"), digests.length < 2 ? say("alone") : isOne ? say("agree", { digest }) : say("differ"));
+  const agree = digests.length === nodes.length ? "agree" : "agree_some";
+  const values = { digest, n: digests.length, all: nodes.length };
+  write(byId("agreement"), digests.length < 2 ? say("alone") : isOne ? say(agree, values) : say("differ"));
 }
 
 /** @param {string} name @param {Record<string, string | number>} attributes @param {string} [text] */
@@ -159,7 +161,8 @@ function show({ nodes }) {
   showAgreement(nodes);
   showPicture(nodes);
   lines.perSecond.add(perSecond(nodes));
-  lines.lag.add(Math.max(...nodes.map(({ lag_ms }) => lag_ms)));
+  const told = nodes.filter(({ state }) => state !== "unreachable");
+  lines.lag.add(Math.max(...told.map(({ lag_ms }) => lag_ms)));
 }
 
 /** @type {EventSource | undefined} */
@@ -171,7 +174,6 @@ function listen() {
   stream = new EventSource("/api/nodes/stream");
   stream.onmessage = ({ data }) => show(JSON.parse(data));
   stream.onerror = () => {
-    write(byId("agreement"), say("away"));
     if (stream?.readyState === EventSource.CLOSED) setTimeout(listen, AGAIN_MS);
   };
 }
@@ -182,6 +184,12 @@ setInterval(async () => {
   const asked = performance.now();
   const answer = await fetch("/api/nodes", { cache: "no-store" }).catch(() => null);
   lines.latency.add(answer?.ok ? performance.now() - asked : null);
+  if (stream?.readyState === EventSource.OPEN) return;
+  // Its places may all be taken, or it is about to come back: meanwhile this tells the same.
+  if (answer?.ok) return show(await answer.json());
+  write(byId("agreement"), say("away"));
+  lines.perSecond.add(null);
+  lines.lag.add(null);
 }, 1000);
 addEventListener("pagehide", () => stream?.close());
 addEventListener("pageshow", ({ persisted }) => void (persisted && listen()));

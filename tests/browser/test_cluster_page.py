@@ -81,6 +81,27 @@ async def test_its_lines_show_presses_a_second_lag_and_how_soon_a_node_answers(c
     assert all(await newest.all_inner_texts())
 
 
+async def test_how_far_a_frozen_node_is_behind_is_drawn(site: Site) -> None:
+    page = (await (await site.meet()).new_tab()).page
+    await page.goto(f"{site.nginx.address}/cluster")
+    _, lag, _ = await Line.all_of(page, "Presses a second", "Behind, in ms", "A node’s answer, in ms")
+    await expect(page.locator("#picture line")).to_have_count(3)
+    serving = await page.locator("tr[data-self]").get_attribute("data-node")
+    here = next(node for node in site.nodes if node.name == serving)
+    frozen = next(node for node in site.nodes if node.name != serving)
+    frozen.freeze()
+    try:
+        async with site.cluster.session.post(f"{here.address}/api/items/tap%3Alag/press", json={"n": 1}) as answer:
+            assert answer.status == 200
+
+        async def is_drawn() -> bool:
+            return any((value or 0) >= 500 for value in await lag.values())
+
+        await wait_for(is_drawn, 5, "the lag to be drawn")
+    finally:
+        frozen.thaw()
+
+
 async def test_a_node_that_is_killed_shows_within_two_seconds(site: Site) -> None:
     page = (await (await site.meet()).new_tab()).page
     await page.goto(f"{site.nginx.address}/cluster")

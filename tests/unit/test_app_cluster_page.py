@@ -66,6 +66,27 @@ async def test_nodes_agree_when_they_hold_the_same(
     assert says in await (await site.client.get("/cluster")).text()
 
 
+async def test_what_an_unreachable_node_holds_nobody_knows(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    own, other = site.engine.status()
+    nodes = [own, msgspec.structs.replace(other, name="node3", state="ready", digest=own.digest), other]
+    monkeypatch.setattr(site.engine, "status", lambda: nodes)
+    text = await (await site.client.get("/cluster")).text()
+    assert "2 of 3 nodes agree: d1d1d1d1d1d1" in text
+
+
+async def test_a_peer_that_never_answered_is_not_named_by_where_it_is_dialled(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, other = site.engine.status()
+    address = "10.0.0.5:9000"
+    stranger = msgspec.structs.replace(other, name=address, cluster_address=address, state="unreachable")
+    monkeypatch.setattr(site.engine, "status", lambda: [own, stranger])
+    for path in ("/cluster", "/api/nodes"):
+        text = await (await site.client.get(path)).text()
+        assert "10.0.0." not in text
+        assert "peer-1" in text
+
+
 async def test_the_stream_says_the_same_again_and_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster_page, "EVERY_S", 0.01)
     async with asyncio.timeout(WITHIN_S), site.client.get("/api/nodes/stream") as answer:

@@ -52,9 +52,19 @@ def test_memory_is_bounded_by_forgetting_what_changed_longest_ago(
 ) -> None:
     monkeypatch.setattr(top, "ITEMS_MAX", 2)
     found = Top(clock, set)
-    for name in ("a", "b", "a", "c"):
-        change(found, **{name: 1})
+    for name, count in (("a", 1), ("b", 1), ("a", 2), ("c", 1)):
+        change(found, **{name: count})
     assert {item for item, _ in found.items()} == {"tap:a", "tap:c"}
+
+
+def test_what_is_taken_back_is_not_pressed_lately(clock: FakeClock) -> None:
+    found = Top(clock, set)
+    change(found, a=5, b=1)
+    clock.now += LATELY_S - 1
+    change(found, a=4, b=2)
+    assert found.items() == [("tap:a", 4), ("tap:b", 2)]
+    clock.now += 2
+    assert found.items() == [("tap:b", 2)]
 
 
 def test_what_is_frozen_is_told_no_more(clock: FakeClock) -> None:
@@ -76,6 +86,9 @@ async def test_a_node_tells_those_that_are_named_and_no_others(site: Site) -> No
     answer = await (await site.client.get(f"/api/top{query}")).json()
     assert answer == {"items": [{"item": "tap:b", "count": 5}, {"item": "tap:a", "count": 3}]}
     page = await (await site.client.get(f"/event/tap%3Ac{query}")).text()
+    await site.client.post("/api/items/once%3Ablog%2Fpost/press", json={"n": 1})
+    other = await (await site.client.get("/event/tap%3Ac?item=once%3Ablog%2Fpost")).text()
+    assert 'href="/event/once%3Ablog%2Fpost?item=' in other, "a name is one segment of a path"
     assert page.index('href="/event/tap%3Ab?item=') < page.index('href="/event/tap%3Aa?item=')
     assert "rude" not in page
 
