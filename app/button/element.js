@@ -14,12 +14,12 @@
  * Built into `app/static/like-button.js` by `make button`.
  */
 
-import { kindOf } from "../static/items.js";
+import { counted, kindOf } from "../static/items.js";
 import { paced } from "../static/pacing.js";
 import { Site } from "../static/site.js";
 import { Store } from "../static/store.js";
 import { button } from "../static/texts/en.json";
-import { formatted, frozenText, nameOf, ownOf, reasonOf, speak, unitOf } from "../static/words.js";
+import { formatted, frozenText, nameOf, ownOf, reasonOf, speak, unitOf, unsavedText } from "../static/words.js";
 import { itemOf } from "./item.js";
 import { Look } from "./look.js";
 
@@ -41,7 +41,7 @@ class Board {
   }
 
   show() {
-    this.buttons.forEach((button) => button.show());
+    for (const button of this.buttons) if (button.isSeen) button.show();
   }
 
   /** @param {string} item of which nothing may be known yet, but that it is shown */
@@ -85,7 +85,7 @@ class LikeButton extends HTMLElement {
   /** @type {Board | null} while it is on the page */
   #board = null;
   #item = "";
-  #isSeen = false;
+  isSeen = false;
   #isMine = false;
   #told = "";
 
@@ -118,8 +118,8 @@ class LikeButton extends HTMLElement {
 
   /** @param {boolean} isSeen */
   see(isSeen) {
-    if (!this.#board || isSeen === this.#isSeen) return;
-    this.#isSeen = isSeen;
+    if (!this.#board || isSeen === this.isSeen) return;
+    this.isSeen = isSeen;
     this.#board.look(this.#item, isSeen ? 1 : -1);
     this.show();
   }
@@ -135,19 +135,21 @@ class LikeButton extends HTMLElement {
     if (!this.#board) return;
     const { connection, presser, tallies } = this.#board.site;
     const item = this.#item;
-    const mine = presser.current(item).own;
+    const { own, waiting } = presser.current(item);
+    const mine = counted(item, own);
     // Met when it came.
     const counter = /** @type {import("../static/counter.js").Counter} */ (tallies.counters.get(item));
     const count = counter.isKnown ? Math.max(0, tallies.shown(item, performance.now())) : null;
     const { name, code } = connection.state;
     const words = count === null ? "" : `${formatted(count)} ${unitOf(item, count)}`;
+    const isStuck = waiting > 0 && (presser.delay || name === "offline");
     this.look.show({
       name: this.getAttribute("label") || nameOf(item),
       count,
       words,
-      isLiked: kindOf(item) === "once" ? mine % 2 === 1 : null,
+      isLiked: kindOf(item) === "once" ? mine > 0 : null,
       isShut: presser.isShut(item),
-      problem: name === "stopped" ? reasonOf(code) : counter.isFrozen ? frozenText() : "",
+      problem: name === "stopped" ? reasonOf(code) : counter.isFrozen ? frozenText() : isStuck ? unsavedText() : "",
     });
     if (this.getAttribute("state") !== name) this.setAttribute("state", name);
     this.#tell(`${item} ${count} ${mine}`, `${ownOf(item, mine)} ${words}`, { item, count, mine });

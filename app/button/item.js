@@ -12,7 +12,7 @@ export function itemOf(item, kind) {
   const { host, pathname } = location;
   const named = item?.trim() || host + pathname;
   const [, given, name] = /** @type {RegExpExecArray} */ (/^(?:(tap|once|clap):)?(.*)/s.exec(named));
-  return `${given || kind || "once"}:${legal(name)}`;
+  return `${given || kind?.toLowerCase() || "once"}:${legal(name)}`;
 }
 
 /** As a name may be written: what it may not have is percent-encoded. @param {string} name */

@@ -16,7 +16,10 @@ const calm = matchMedia("(prefers-reduced-motion: reduce)");
  * @param {Element[]} children
  */
 function fill(element, attributes, ...children) {
-  for (const key in attributes) if (element.getAttribute(key) !== `${attributes[key]}`) element.setAttribute(key, `${attributes[key]}`);
+  for (const key in attributes) {
+    const value = `${attributes[key]}`;
+    if (element.getAttribute(key) !== value) element.setAttribute(key, value);
+  }
   element.append(...children);
   return element;
 }
@@ -38,10 +41,10 @@ export class Look {
   /** Of no part in the button's name, which stays the same; its words describe it. */
   #count = span({ part: "count", "aria-hidden": true });
   #words = span({ id: "words", class: "quiet" });
-  #problem = span({ part: "problem", role: "status" });
+  #problem = span({ id: "problem", part: "problem" });
   #button = fill(
     document.createElement("button"),
-    { part: "button", "aria-describedby": "words" },
+    { part: "button", "aria-describedby": "words problem" },
     this.#icon, this.#label, this.#count,
   );
   /** What a screen reader tells; empty at load. */
@@ -51,10 +54,12 @@ export class Look {
   constructor(root, onPress) {
     root.adoptedStyleSheets = [sheet];
     root.append(this.#button, this.#words, this.region, this.#problem);
-    // A key that is held down is one press.
-    this.#button.addEventListener("keydown", (event) => event.repeat && event.preventDefault());
+    // A key that is held down is one press; others than Enter press only once by themselves.
+    this.#button.addEventListener("keydown", (event) => event.repeat && event.key === "Enter" && event.preventDefault());
     this.#button.addEventListener("click", (event) => {
       const { detail } = /** @type {MouseEvent} */ (event);
+      // Of thirty buttons with the same problem only those speak that were pressed.
+      fill(this.#problem, { role: "status" });
       if (this.#button.ariaDisabled !== "true") onPress(detail > 1);
     });
   }
@@ -68,13 +73,15 @@ export class Look {
     write(this.#count, count === null ? "" : shortened(count));
     write(this.#words, words);
     write(this.#problem, problem);
-    fill(this.#button, { "aria-disabled": isShut, ...(isLiked !== null && { "aria-pressed": isLiked }) });
+    fill(this.#button, { "aria-disabled": isShut });
+    if (isLiked === null) this.#button.removeAttribute("aria-pressed");
+    else fill(this.#button, { "aria-pressed": isLiked });
   }
 
   /** The person's own press, at once. @param {boolean} isTaken false where a like was taken back */
   beat(isTaken) {
     if (calm.matches) return;
     const scale = [1, isTaken ? 1.35 : 0.75, 1];
-    this.#icon.animate({ scale }, { duration: 260, easing: "cubic-bezier(.3,1.6,.6,1)" });
+    this.#icon.animate({ scale }, { duration: 260, easing: "ease-out" });
   }
 }

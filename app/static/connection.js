@@ -13,6 +13,8 @@
 
 import { HELLO_MS, PONG_MS, QUIET_HIDDEN_MS, QUIET_MS, SAY_MS, STEADY_MS, isFinal, retryDelay } from "./timing.js";
 
+/** Of a `WebSocket`, and of what stands in for one. */
+const OPEN = 1;
 /** Codes of closes from here on are a node's own: what it says has come through. */
 const NODE_SAYS = 4000;
 
@@ -25,7 +27,8 @@ const ways = [(server) => new WebSocket(`${server.replace("http", "ws")}/live`)]
 async function loadOtherWays(server) {
   /** @type {typeof import("./http_sockets.js")} */
   const { Streaming, Polling } = await import(`${server}/static/http_sockets.js`);
-  if (ways.length === 1) ways.push((server) => new Streaming(server), (server) => new Polling(server));
+  ways[1] = (server) => new Streaming(server);
+  ways[2] = (server) => new Polling(server);
 }
 
 /**
@@ -59,7 +62,7 @@ export class Connection {
   }
 
   get isOpen() {
-    return this.#socket?.readyState === WebSocket.OPEN;
+    return this.#socket?.readyState === OPEN;
   }
 
   /** @param {Message} message */

@@ -34,6 +34,18 @@ const REFUSALS = ["bad_message", "bad_item", "bad_tally", "bad_token", "rate_lim
 
 const pause = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
+/** Until the next poll is due: at once where somebody looks again. */
+const nextPoll = () =>
+  new Promise((resolve) => {
+    const look = () => {
+      clearTimeout(timer);
+      document.removeEventListener("visibilitychange", look);
+      resolve(undefined);
+    };
+    const timer = setTimeout(look, document.hidden ? POLL_HIDDEN_MS : POLL_MS);
+    document.addEventListener("visibilitychange", look);
+  });
+
 /** The events of a stream, as they come. @param {ReadableStream<Uint8Array>} body */
 async function* eventsOf(body) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
@@ -255,7 +267,7 @@ export class Polling extends Streaming {
   async run(signal) {
     while (!signal.aborted && this.readyState === OPEN) {
       await this.listen(signal, { end: "1" });
-      await pause(document.hidden ? POLL_HIDDEN_MS : POLL_MS);
+      await nextPoll();
     }
   }
 }

@@ -2,7 +2,6 @@
 /** Where the parts of the page meet. */
 
 import { Announcer } from "./announcer.js";
-import { kindOf } from "./items.js";
 import { paced } from "./pacing.js";
 import { PageStore } from "./page_store.js";
 import { isSaved } from "./saving.js";
@@ -49,7 +48,7 @@ function press(item) {
   refusal = "";
   const liked = site.press(item);
   pace.now();
-  forms.find((form) => form.item === item)?.celebrate(liked || kindOf(item) !== "once");
+  forms.find((form) => form.item === item)?.celebrate(liked);
   told = words(forms[0].item);
   announcer.own(`${ownOf(item, site.presser.current(item).own)} ${words(item)}`);
 }
@@ -58,12 +57,15 @@ function press(item) {
 let told = "";
 let toldState = "connecting";
 
-/** What others press, now and then; that the connection is lost, and back, at once. */
+/** Which state of the connection is news after which other. @type {Partial<Record<string, string[]>>} */
+const NEWS = { offline: ["live"], live: ["offline"], stopped: ["connecting", "live", "offline"] };
+
+/** What others press, now and then; that the connection is lost, back, or given up, at once. */
 function announce() {
-  const { name, node } = site.connection.state;
-  if (name === "offline" && toldState === "live") announcer.own(statusOf(name, {}));
-  if (name === "live" && toldState === "offline") announcer.own(statusOf(name, { node }));
-  if (name === "offline" || name === "live") toldState = name;
+  const { state } = site.connection;
+  const after = NEWS[state.name];
+  if (after?.includes(toldState)) announcer.own(statusOf(state));
+  if (after) toldState = state.name;
   const now = words(forms[0].item);
   if (told && now !== told) announcer.others(now);
   told = now;

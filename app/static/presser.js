@@ -11,7 +11,7 @@ import { HOLD_MS } from "./counter.js";
 import { belongsToVisitor, tallyMax } from "./items.js";
 import { merge, pressed } from "./tally.js";
 import { Tallies } from "./tallies.js";
-import { RETRY_MS, SWEEP_MS } from "./timing.js";
+import { RETRY_S, SWEEP_MS } from "./timing.js";
 
 /**
  * @typedef {import("./tally.js").Tally} Tally
@@ -105,10 +105,12 @@ export class Presser {
       if (!kept || (!isKnown && kept.saved >= kept.n)) continue;
       const isNew = !this.tallies.has(item, tab);
       const tally = this.tallies.get(item, tab);
-      if (tally.kept.n === 0) tally.isGuess = false; // As in `change`.
+      const wasUnknown = tally.kept.n === 0;
       tally.kept = merge(kept, tally.kept);
+      // As in `change`; and whoever made this page may not have known who looks, but counted them.
+      if (wasUnknown) Object.assign(tally, { isGuess: false, committed: tally.kept.saved });
       if (tally.kept.gen > kept.gen) this.change(tally, (known) => known); // What is stored was reset.
-      if (isNew) Object.assign(tally, { committed: kept.saved, isForeign: !belongsToVisitor(item) });
+      if (isNew) tally.isForeign = !belongsToVisitor(item);
     }
     if (this.tallies.waiting > 0) this.#send();
     this.onChange();
@@ -166,8 +168,8 @@ export class Presser {
   }
 
   /** Ask again later. @param {Tally} tally @param {number} [seconds] as the node wishes */
-  retry(tally, seconds) {
-    const ms = seconds === undefined ? RETRY_MS : seconds * 1000;
+  retry(tally, seconds = RETRY_S) {
+    const ms = seconds * 1000;
     tally.asked = 0;
     tally.retryAt = this.now() + ms;
     this.later(() => this.flush(), ms + 1);

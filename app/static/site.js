@@ -3,6 +3,7 @@
 
 import { hear } from "./answers.js";
 import { Connection } from "./connection.js";
+import { kindOf } from "./items.js";
 import { Presser } from "./presser.js";
 import { Visitor } from "./visitor.js";
 
@@ -73,9 +74,9 @@ export class Site {
     this.#tell("unwatch", items.filter((item) => this.#watched.delete(item)));
   }
 
-  /** The person pressed. @param {string} item @returns {boolean} whether they like it now */
+  /** The person pressed. @param {string} item @returns {boolean} false where they took a like back */
   press(item) {
-    const liked = this.presser.current(item).own % 2 === 0;
+    const liked = kindOf(item) !== "once" || this.presser.current(item).own % 2 === 0;
     this.presser.press(item, liked);
     return liked;
   }

@@ -4,14 +4,27 @@
 import { textOf } from "./words.js";
 
 const COPIED_MS = 2000;
-/** Nothing moves when the button comes. A page that allows no such style puts it into its sheet. */
-const ROOM = "display: inline-block; min-width: 11rem; min-height: 44px; vertical-align: middle";
-
+/** What "Like" and a long number take. */
+const WIDTH_REM = 11;
+/** That page's font may be wider than this one's. */
+const SPARE = 1.1;
 const details = /** @type {HTMLDetailsElement} */ (document.getElementById("snippet"));
 const form = /** @type {HTMLFormElement} */ (details.querySelector("form"));
 const code = /** @type {HTMLElement} */ (details.querySelector("#code"));
 const copy = /** @type {HTMLButtonElement} */ (details.querySelector("#copy"));
 const preview = /** @type {Element} */ (details.querySelector("like-button"));
+
+/** Nothing moves when the button comes. A page that allows no such style puts it into its sheet. */
+function room() {
+  const rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
+  const copy = /** @type {HTMLElement} */ (preview.cloneNode());
+  Object.assign(copy.style, { position: "absolute", width: "max-content", visibility: "hidden" });
+  preview.after(copy); // Here there may be less room than its label asks for.
+  const needed = Math.ceil((SPARE * copy.getBoundingClientRect().width) / rem);
+  copy.remove();
+  const width = needed > WIDTH_REM ? `min(100%, ${needed}rem)` : `${WIDTH_REM}rem`;
+  return `display: inline-block; min-width: ${width}; min-height: 44px; vertical-align: middle`;
+}
 
 const escaped = (/** @type {string} */ text) =>
   text.replaceAll("&", "&amp;").replaceAll('"', "&quot;").replaceAll("<", "&lt;");
@@ -26,14 +39,14 @@ function chosen() {
 
 function show() {
   const attributes = chosen();
-  const written = Object.entries(attributes).map(([name, value]) => ` ${name}="${escaped(value)}"`);
-  code.textContent =
-    `<script async src="${location.origin}/static/like-button.js"></script>\n` +
-    `<like-button${written.join("")} style="${ROOM}"></like-button>`;
   for (const name of ["item", "label", "theme"]) {
     if (name in attributes) preview.setAttribute(name, attributes[name]);
     else preview.removeAttribute(name);
   }
+  const written = Object.entries(attributes).map(([name, value]) => ` ${name}="${escaped(value)}"`);
+  code.textContent =
+    `<script async src="${location.origin}/static/like-button.js"></script>\n` +
+    `<like-button${written.join("")} style="${room()}"></like-button>`;
 }
 
 form.addEventListener("input", () => form.checkValidity() && show());

@@ -10,7 +10,7 @@
  * 4. Without a token the visitor is lost: of what is stored, only what was not saved is the next one's to press.
  * 5. Entries end with their visitor: each carries its era, a number that every forgetting raises, and is nothing in
  *    another one. A tab that has not heard of it may still write old ones.
- * 6. Where storage is forbidden nothing is kept: what is known lives as long as the page does.
+ * 6. Where storage is forbidden nothing is kept, and no other tab heard: what is known lives as long as the page does.
  */
 
 import { belongsToVisitor } from "./items.js";
@@ -44,9 +44,10 @@ export class Store {
     // So begin all its entries; the lock and the channel have the bare name.
     this.name = `like@${server}`;
     try {
-      localStorage.setItem(this.name, "");
-      localStorage.removeItem(this.name);
-      this.#shelf = localStorage;
+      this.#shelf = localStorage; // What is full can be read all the same.
+      this.#channel = new BroadcastChannel(this.name);
+      this.#shelf.setItem(this.name, "");
+      this.#shelf.removeItem(this.name);
       this.isDurable = true;
     } catch {
       // The page says so next to what waits.
@@ -77,12 +78,12 @@ export class Store {
       this.#begin(era);
       on.forgotten();
     };
-    window.addEventListener("storage", (event) => {
+    addEventListener("storage", (event) => {
       if (event.key === this.#eraKey) return follow(this.#storedEra);
       const entry = event.key === null ? null : this.#entryOf(event.key, event.newValue);
       return entry ? on.entry(entry) : undefined;
     });
-    this.#channel = new BroadcastChannel(this.name);
+    if (!this.#channel) return;
     this.#channel.onmessage = ({ data }) => (data.token ? on.token(data.token) : follow(data.era));
   }
 
@@ -127,10 +128,6 @@ export class Store {
     return `${this.name}-era`;
   }
 
-  get #tokenKey() {
-    return `${this.name}-token`;
-  }
-
   /** @param {string} key @param {Kept | null} kept */
   #write(key, kept) {
     this.#put(key, kept && JSON.stringify({ ...kept, era: this.#era }));
@@ -168,12 +165,12 @@ export class Store {
 
   /** The visitor's token, "" if none was taken. */
   get token() {
-    return this.#read(this.#tokenKey) || this.#token;
+    return this.#read(`${this.name}-token`) || this.#token;
   }
 
   set token(token) {
     this.#token = token;
-    this.#put(this.#tokenKey, token || null);
+    this.#put(`${this.name}-token`, token || null);
   }
 
   /** A new visitor begins, and takes over what rule 4 leaves to them. Before their token is set, under the lock. */

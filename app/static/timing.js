@@ -17,7 +17,7 @@ export const STEADY_MS = 5000;
 /** Other tabs send what they press; what is still unsent after so long may be a closed tab's. */
 export const SWEEP_MS = 2000;
 /** Where an answer names no `retry_after`. */
-export const RETRY_MS = 1000;
+export const RETRY_S = 1;
 
 const BASE_MS = 500;
 const CAP_MS = 10000;
@@ -27,10 +27,10 @@ const CAP_MS = 10000;
  * @param {number} attempt 0 for the first
  * @param {number} random in [0, 1)
  */
-export const retryDelay = (attempt, random) => random * Math.min(CAP_MS, BASE_MS * 2 ** Math.min(attempt, 10));
+export const retryDelay = (attempt, random) => random * Math.min(CAP_MS, BASE_MS * 2 ** attempt);
 
 /** What nobody repairs by trying again: protocol errors, and what a node closed for good (45xx). */
-const FINAL = new Set([1002, 1003, 1007, 1008, 1009]);
+const FINAL = [1002, 1003, 1007, 1008, 1009];
 
 /** @param {number} code of a WebSocket close */
-export const isFinal = (code) => FINAL.has(code) || (code >= 4500 && code <= 4599);
+export const isFinal = (code) => FINAL.includes(code) || (code >= 4500 && code < 4600);

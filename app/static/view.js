@@ -6,7 +6,7 @@
  */
 
 import { kindOf } from "./items.js";
-import { formatted, hasSaving, reasonOf, savingOf, statusOf, textOf, unitOf } from "./words.js";
+import { formatted, hasSaving, savingOf, statusOf, textOf, unitOf } from "./words.js";
 
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const RIPPLE_MS = 900;
@@ -44,8 +44,8 @@ export class PressForm {
     this.form = form;
     this.button = /** @type {HTMLButtonElement} */ (form.querySelector("button"));
     this.button.addEventListener("click", (event) => this.#click(event, onPress));
-    // A key that is held down is one press.
-    this.button.addEventListener("keydown", (event) => event.repeat && event.preventDefault());
+    // A key that is held down is one press; others than Enter press only once by themselves.
+    this.button.addEventListener("keydown", (event) => event.repeat && event.key === "Enter" && event.preventDefault());
     form.addEventListener("submit", (event) => event.preventDefault());
   }
 
@@ -118,9 +118,9 @@ export class StatusLine {
   }
 
   /** @param {import("./connection.js").State} state */
-  showConnection({ name, node, code }) {
-    mark(this.line, "data-status", name);
-    write(this.text, statusOf(name, { node, reason: name === "stopped" ? reasonOf(code) : "" }));
+  showConnection(state) {
+    mark(this.line, "data-status", state.name);
+    write(this.text, statusOf(state));
   }
 
   /** @param {number} n how many watch in the whole cluster; 0 is not known */

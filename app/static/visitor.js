@@ -80,7 +80,7 @@ export class Visitor {
       this.#fresh = token;
       this.#needsHello ||= isPlain;
       this.isErased = false;
-      if (this.#token && this.#asked.length === 0) this.#sayHello(); // Another tab took one since `open`.
+      this.#goOn(); // Another tab took one since `open`.
       return true;
     }
     const asked = this.#asked.shift();
@@ -93,7 +93,7 @@ export class Visitor {
     return false;
   }
 
-  /** We became somebody else while that hello was on its way. */
+  /** As whom we are meanwhile, if that is not asked yet. */
   #goOn() {
     if (this.#token && !this.isAsking) this.#sayHello();
   }
@@ -107,7 +107,7 @@ export class Visitor {
   /** The first press, or the first hello after presses that were made offline. Nothing to do if a token was taken. */
   async take() {
     if (this.isReady) this.#renew();
-    if (this.isReady || this.#asked.length > 0) return;
+    if (this.isReady || this.isAsking) return;
     await this.store.locked(() => this.#takeLocked());
   }
 
@@ -118,7 +118,7 @@ export class Visitor {
   }
 
   #takeLocked() {
-    if (this.isReady || this.#asked.length > 0 || !this.#fresh) return;
+    if (this.isReady || this.isAsking || !this.#fresh) return;
     const stored = this.store.token || this.#token;
     if (!stored) this.store.inherit();
     this.#token = stored || this.#fresh;

@@ -43,8 +43,7 @@ export const shortened = (n) => (n > WHOLE_MAX ? short : whole).format(n);
 const filled = (text, values) =>
   text.replace(/{(\w+)}/g, (_, key) => (typeof values[key] === "number" ? formatted(values[key]) : values[key]));
 
-/** @param {string} item */
-const kind = (item) => /** @type {Kind} */ (kindOf(item));
+const kind = /** @type {(item: string) => Kind} */ (kindOf);
 
 /** @param {string} item */
 export const nameOf = (item) => texts.button.names[kind(item)] ?? texts.button.names.once;
@@ -66,6 +65,9 @@ export function ownOf(item, n) {
 
 export const frozenText = () => texts.button.frozen;
 
+/** What the person pressed waits: for a node, or for one that takes it. */
+export const unsavedText = () => texts.button.unsaved;
+
 /** Why a close is final. @param {number} code */
 export const reasonOf = (code) =>
   /** @type {Record<string, string>} */ (texts.button.reasons)[code] ??
@@ -83,8 +85,9 @@ export const hasSaving = (name) => name in (texts.saving ?? {});
 /** A number's digits from 0 to 9, as its readers write them. */
 export const digits = () => [..."0123456789"].map((digit) => formatted(Number(digit)));
 
-/** @param {keyof Texts["status"]} name @param {Record<string, string>} values */
-export const statusOf = (name, values) => textOf("status", name, values);
+/** How the connection is. @param {import("./connection.js").State} state */
+export const statusOf = ({ name, node, code }) =>
+  textOf("status", name, { node, reason: name === "stopped" ? reasonOf(code) : "" });
 
 /** @param {string} name @param {number} n how many presses wait */
 export const savingOf = (name, n) => textOf("saving", name, { n });

@@ -15,6 +15,12 @@ BACK_WITHIN_S: Final = 10.0
 # Run before a page's own script. A retry waits for a random part of its delay; now for a thousand times all of it.
 NEVER_RETRIES: Final = "Math.random = () => 1000;"
 
+# The page is hidden, or looked at again: a browser without windows never does that by itself.
+LOOK: Final = """(hidden) => {
+    Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });
+    document.dispatchEvent(new Event('visibilitychange'));
+}"""
+
 # Waits until whatever is written under the lock of this site is stored.
 UNLOCKED: Final = "navigator.locks.request(`like@${location.origin}`, () => {})"
 

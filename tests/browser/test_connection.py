@@ -6,17 +6,12 @@ import time
 import pytest
 from playwright.async_api import WebSocketRoute, expect
 
-from tests.browser.person import NEVER_RETRIES, Run
+from tests.browser.person import LOOK, NEVER_RETRIES, Run
 from tests.browser.site import Site
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-# A browser without windows never hides a page by itself.
-LOOK = """(hidden) => {
-    Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });
-    document.dispatchEvent(new Event('visibilitychange'));
-}"""
 PERSISTED = "addEventListener('pageshow', (event) => { window.wasCached = event.persisted; });"
 
 
@@ -40,6 +35,13 @@ async def test_a_final_close_stops_and_says_why(calm_site: Site, code: int, word
     await tab.page.evaluate("dispatchEvent(new Event('online'))")
     await expect(tab.status).to_contain_text(words)
     assert dialled == 1
+
+
+async def test_a_screen_reader_hears_that_a_page_has_stopped(calm_site: Site) -> None:
+    tab = await (await calm_site.meet()).new_tab()
+    await tab.page.route_web_socket("**/live", lambda route: route.close(code=4502))
+    await tab.open(is_live=False)
+    await expect(tab.page.locator("#told")).to_contain_text("this address is not served")
 
 
 async def test_a_close_that_is_not_final_is_tried_again(calm_site: Site) -> None:

@@ -73,6 +73,11 @@ async def test_a_frame_says_what_is_wrong(calm_site: Site, name: str) -> None:
     await puppet.route.close(code=4502)
     await expect(state).to_contain_text("Stopped")
     assert await state.evaluate(size) >= 10
+    # What a screen reader is told besides stands there once.
+    await expect(inside.locator("#told")).to_contain_text("Stopped")
+    assert await inside.locator("#told").evaluate(size) <= 1
+    await inside.get_by_role("button", name="Like").click()
+    await expect(inside.locator("[data-saved]")).to_contain_text("1 waiting")
     scrolled = await inside.locator("html").evaluate("(page) => [page.scrollWidth, page.scrollHeight]")
     assert scrolled[0] <= 320
     assert scrolled[1] <= 120

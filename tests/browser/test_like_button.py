@@ -8,6 +8,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.browser.embedded import Embedded, embed
+from tests.browser.person import BACK_WITHIN_S
 from tests.browser.puppet import Puppet
 from tests.browser.shifts import AFTER_DRAWING, SHIFTS
 from tests.browser.site import Site
@@ -127,6 +128,25 @@ async def test_the_page_hears_of_changes_and_finds_nothing_new_in_its_window(cal
     assert await reader.page.evaluate("Object.keys(window).filter((name) => !before.includes(name))") == []
 
 
+async def test_of_a_like_the_page_hears_whether_it_is_theirs_once_a_change(calm_site: Site, name: str) -> None:
+    script = """
+        window.heard = [];
+        document.addEventListener("like-change", ({ detail }) => heard.push([detail.count, detail.mine]));
+    """
+    reader = await embed(calm_site, name, f'<like-button item="once:{name}"></like-button>', script=script)
+    await reader.assert_shows("0")
+    for likes in ("1", "0", "1"):
+        await reader.button().click()
+        await reader.assert_shows(likes)
+    await calm_site.cluster.assert_converged(f"once:{name}", 1)
+    await reader.page.reload()
+    await reader.assert_liked(True)
+    assert await reader.page.evaluate("heard") == [[1, 1]]
+    await reader.button().click()
+    await calm_site.cluster.assert_converged(f"once:{name}", 0)
+    assert await reader.page.evaluate("heard") == [[1, 1], [0, 0]]
+
+
 async def test_two_tabs_of_a_blogs_reader_are_one_visitor(calm_site: Site, name: str) -> None:
     person, body = await calm_site.meet(), f'<like-button item="once:{name}"></like-button>'
     first = await embed(calm_site, name, body, person=person)
@@ -183,13 +203,51 @@ async def test_who_is_forgotten_is_forgotten_in_all_tabs(calm_site: Site, name: 
     await calm_site.cluster.assert_converged(item, 0)
 
 
-async def test_two_hundred_pushes_a_second_are_ten_writes_here_too(calm_site: Site, name: str) -> None:
-    page = (await (await calm_site.meet()).new_tab()).page
+async def _on_strings(site: Site, name: str, item: str) -> tuple[Embedded, Puppet]:
+    page = (await (await site.meet()).new_tab()).page
     puppet = await Puppet.before(page)
-    body = f'<like-button item="tap:{name}"></like-button>'
-    await page.goto(calm_site.blog.write(f"/{name}", calm_site.nginx.address, body))
+    await page.goto(site.blog.write(f"/{name}", site.nginx.address, f'<like-button item="{item}"></like-button>'))
     reader = Embedded(page)
     await reader.assert_shows("0")
+    return reader, puppet
+
+
+@pytest.mark.parametrize("code", ["rate_limited", "read_only"])
+async def test_a_press_that_no_node_takes_yet_is_said_to_be_unsaved(calm_site: Site, name: str, code: str) -> None:
+    item = f"once:{name}"
+    reader, puppet = await _on_strings(calm_site, name, item)
+    problem = reader.page.locator("like-button [part=problem]")
+    await reader.button().click()
+    press = await puppet.pressed(item)
+    await expect(problem).to_be_empty()
+    puppet.say(type="error", id=press["id"], code=code, message="later", retry_after=0.1)
+    await expect(problem).to_have_text("Not saved yet")
+    await reader.assert_liked(True)
+    again = await puppet.pressed(item)
+    puppet.say(type="pressed", id=again["id"], item=item, gen=0, n=again["n"], copies=1, wanted=1, count=1)
+    await expect(problem).to_be_empty()
+
+
+async def test_a_press_made_offline_is_said_to_be_unsaved_until_it_is(site: Site) -> None:
+    reader = await embed(site, "offline", '<like-button item="once:offline"></like-button>')
+    problem = reader.page.locator("like-button [part=problem]")
+    await reader.wait_until_live()
+    await site.nginx.stop()
+    await expect(reader.page.locator("like-button")).to_have_attribute("state", "offline")
+    await expect(problem).to_be_empty()
+    await reader.button().click()
+    await reader.assert_liked(True)
+    await expect(problem).to_have_text("Not saved yet")
+
+    await site.nginx.start()
+    await reader.wait_until_live(BACK_WITHIN_S)
+    await expect(problem).to_be_empty()
+    await site.cluster.assert_converged("once:offline", 1)
+
+
+async def test_two_hundred_pushes_a_second_are_ten_writes_here_too(calm_site: Site, name: str) -> None:
+    reader, puppet = await _on_strings(calm_site, name, f"tap:{name}")
+    page = reader.page
     puppet.say(type="counts", counts={f"tap:{name}": 2})
     await reader.assert_shows("2")
     began = await page.evaluate(
@@ -252,9 +310,20 @@ async def test_a_name_in_plain_words_is_liked_as_it_can_be_written(calm_site: Si
 
 
 async def test_a_page_in_a_language_that_is_none_has_its_button(calm_site: Site, name: str) -> None:
-    script = "document.addEventListener('readystatechange', () => { document.documentElement.lang = 'en_US'; });"
-    reader = await embed(calm_site, name, f'<like-button item="once:{name}"></like-button>', script=script)
+    page = await (await calm_site.meet()).context.new_page()
+    body = (
+        f'<script async src="{calm_site.nginx.address}/static/like-button.js"></script><like-button></like-button>'
+    )
+    await page.goto(calm_site.blog.write_plain(f"/{name}", body, language="en_US"))
+    await Embedded(page).assert_shows("0")
+
+
+async def test_a_double_click_is_one_like_here_too(calm_site: Site, name: str) -> None:
+    reader = await embed(calm_site, name, f'<like-button item="once:{name}"></like-button>')
     await reader.assert_shows("0")
+    await reader.button().dblclick()
+    await reader.assert_liked(True)
+    await calm_site.cluster.assert_converged(f"once:{name}", 1)
 
 
 async def test_a_key_that_is_held_down_is_one_press(calm_site: Site, name: str) -> None:
@@ -266,6 +335,17 @@ async def test_a_key_that_is_held_down_is_one_press(calm_site: Site, name: str) 
     await reader.page.keyboard.up("Enter")
     await reader.assert_shows("1")
     await calm_site.cluster.assert_converged(f"tap:{name}", 1)
+
+
+async def test_a_tab_key_that_is_held_down_goes_past_it(calm_site: Site, name: str) -> None:
+    body = f'<a href="#1">before</a><like-button item="tap:{name}"></like-button><a href="#2">after</a>'
+    reader = await embed(calm_site, name, body)
+    await reader.assert_shows("0")
+    await reader.page.get_by_text("before").focus()
+    for _ in range(2):
+        await reader.page.keyboard.down("Tab")
+    await reader.page.keyboard.up("Tab")
+    await expect(reader.page.get_by_text("after")).to_be_focused()
 
 
 async def test_where_a_browser_gives_no_locks_presses_count_all_the_same(calm_site: Site, name: str) -> None:

@@ -1,5 +1,6 @@
 """How a `<like-button>` looks and speaks: as its attributes, its page and its reader ask."""
 
+import re
 from typing import Any, Final
 
 import pytest
@@ -131,13 +132,12 @@ async def test_colours_that_the_reader_has_chosen_leave_its_state_to_the_shape(c
     person = await calm_site.meet(forced_colors="active")
     reader = await embed(calm_site, name, f'<like-button item="once:{name}"></like-button>', person=person)
     await reader.assert_shows("0")
-    width = "border-top-width"
-    before = await style(reader, "button", width) + await style(reader, "icon", "fill")
+    room = await reader.button().bounding_box()
+    assert await style(reader, "icon", "fill") == ["none"]
     await reader.button().click()
     await reader.assert_liked(True)
-    after = await style(reader, "button", width) + await style(reader, "icon", "fill")
-    assert (before[0], before[1], after[0]) == ("1px", "none", "3px")
-    assert after[1] not in ("none", before[1])
+    assert await style(reader, "icon", "fill") == await style(reader, "button", "color")
+    assert await reader.button().bounding_box() == room
 
 
 @pytest.mark.parametrize(("motion", "moving"), [("reduce", 0), ("no-preference", 1)])
@@ -154,7 +154,7 @@ async def test_a_press_moves_it_but_not_for_those_who_asked_for_calm(
 
 
 async def test_it_is_large_enough_shows_its_focus_and_fits_a_phone(calm_site: Site, name: str) -> None:
-    body = f"<meta name=viewport content='width=device-width'>{'<p>x' * 3}<p dir=rtl>"
+    body = f"<meta name=viewport content='width=device-width'>{'<p>x' * 3}<p>"
     button = f'<like-button item="once:{name}" theme="light"></like-button>'
     reader = await plain_page(calm_site, name, body + button, viewport={"width": 320, "height": 640})
     await reader.assert_shows("0")
@@ -166,7 +166,9 @@ async def test_it_is_large_enough_shows_its_focus_and_fits_a_phone(calm_site: Si
     assert await style(reader, "button", *outline) == ["solid", "3px", "3px"]
     await calm_site.cluster.freeze(f"once:{name}")
     await expect(reader.page.locator("like-button [part=problem]")).to_have_text("Closed")
-    assert await reader.page.evaluate("document.documentElement.scrollWidth") == 320
+    for direction in ("ltr", "rtl"):
+        await reader.page.evaluate("(direction) => { document.documentElement.dir = direction; }", direction)
+        assert await reader.page.evaluate("document.documentElement.scrollWidth") == 320, direction
 
 
 @pytest.mark.parametrize(("language", "written"), [("de", "1.234"), ("fr", "1\u202f234"), ("ar-EG", "١٬٢٣٤")])
@@ -199,6 +201,33 @@ async def test_its_attributes_can_change(calm_site: Site, name: str) -> None:
     await reader.page.evaluate(change, ["item", first])
     await reader.assert_shows("3")
     await calm_site.cluster.assert_converged(second, 1)
+
+
+async def test_a_kind_that_changes_takes_its_state_with_it(calm_site: Site, name: str) -> None:
+    reader = await embed(calm_site, name, f'<like-button item="{name}" kind="Once"></like-button>')
+    await reader.assert_shows("0")
+    await reader.button().click()
+    await reader.assert_liked(True)
+    change = "(kind) => document.querySelector('like-button').setAttribute('kind', kind)"
+    await reader.page.evaluate(change, "clap")
+    await reader.assert_shows("0")
+    await expect(reader.button()).not_to_have_attribute("aria-pressed", re.compile(""))
+    await reader.page.evaluate(change, "once")
+    await reader.assert_liked(True)
+
+
+async def test_what_is_given_grows_and_what_is_taken_back_shrinks(calm_site: Site, name: str) -> None:
+    body = "".join(f'<like-button item="{kind}:{name}"></like-button>' for kind in ("once", "tap"))
+    reader = await embed(calm_site, name, body)
+    for number in (0, 1):
+        await reader.assert_shows("0", number)
+    # In the same turn: a motion is short.
+    script = """button => {
+        button.click();
+        return Number(button.querySelector("svg").getAnimations().at(-1).effect.getKeyframes()[1].scale);
+    }"""
+    grown = [[await reader.button(number).evaluate(script) > 1 for _ in range(3)] for number in (0, 1)]
+    assert grown == [[True, False, True], [True, True, True]]
 
 
 async def test_without_scripts_what_stands_inside_is_shown_and_leads_to_the_form(

@@ -92,8 +92,10 @@ async def test_a_press_is_answered_by_motion_at_once(calm_site: Site, name: str)
         "Object.defineProperty(Navigator.prototype, 'locks', { value: undefined });",
         # A browser that is told to block all site data.
         "Object.defineProperty(window, 'localStorage', { get() { throw new Error('forbidden'); } });",
+        # Firefox, told the same, makes no channel between tabs either.
+        "window.BroadcastChannel = class { constructor() { throw new DOMException('', 'SecurityError'); } };",
     ],
-    ids=["without locks", "without storage"],
+    ids=["without locks", "without storage", "without a channel"],
 )
 async def test_a_poorer_browser_presses_all_the_same(calm_site: Site, name: str, poor: str) -> None:
     item = f"once:{name}"
@@ -104,6 +106,38 @@ async def test_a_poorer_browser_presses_all_the_same(calm_site: Site, name: str,
         await tab.press(item)
         await tab.assert_liked(item, liked)
         await tab.assert_saved()
+    await calm_site.cluster.assert_converged(item, 1)
+
+
+async def test_what_is_stored_as_saved_is_in_the_number_that_the_page_came_with(calm_site: Site, name: str) -> None:
+    """Who made the page did not know who would look: as in a frame elsewhere, which gets no cookie."""
+    item = f"once:{name}"
+    person = await calm_site.meet()
+    tab = await person.open(item)
+    await tab.press(item)
+    await tab.assert_saved()
+    await tab.close()
+    await person.context.clear_cookies()
+    tab = await person.new_tab()
+    await tab.page.route_web_socket("**/live", lambda _: None)  # Nobody says more.
+    await tab.open(item, is_live=False)
+    await tab.assert_liked(item, True)
+    assert await tab.count(item) == 1
+
+
+async def test_storage_that_is_full_is_read_all_the_same(calm_site: Site, name: str) -> None:
+    item = f"once:{name}"
+    person = await calm_site.meet()
+    tab = await person.open(item)
+    await tab.press(item)
+    await tab.assert_saved()
+    await tab.close()
+    await person.context.clear_cookies()
+    tab = await person.new_tab()
+    full = "Storage.prototype.setItem = () => { throw new DOMException('', 'QuotaExceededError'); };"
+    await tab.page.add_init_script(full)
+    await tab.open(item)
+    await tab.assert_liked(item, True)
     await calm_site.cluster.assert_converged(item, 1)
 
 

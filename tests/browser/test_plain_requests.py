@@ -2,8 +2,10 @@
 
 import pytest
 
-from tests.browser.embedded import NO_WEBSOCKET, embed
+from tests.browser.embedded import NO_WEBSOCKET, Embedded, embed
+from tests.browser.person import LOOK
 from tests.browser.site import Site
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -38,6 +40,32 @@ async def test_where_no_websocket_comes_through_everything_goes_by_plain_request
     await reader.assert_liked(True)
     await reader.assert_shows("2")
     assert ("end=1" in " ".join(asked)) == (way == "poll")
+
+
+async def test_a_page_that_polls_asks_at_once_when_it_is_looked_at(calm_site: Site, name: str) -> None:
+    """A hidden one asks every 15 s: its silence is doubted 3 s after it is looked at."""
+    person = await calm_site.meet()
+    await person.context.route(lambda url: "/api/stream" in url and "end=1" not in url, lambda route: None)
+    page = await person.context.new_page()
+    await page.clock.install()
+    await page.add_init_script(NO_WEBSOCKET)
+    body = f'<like-button item="tap:{name}"></like-button>'
+    await page.goto(calm_site.blog.write(f"/{name}", calm_site.nginx.address, body))
+    reader = Embedded(page)
+
+    async def is_live() -> bool:
+        await page.clock.run_for(500)
+        return await page.locator("like-button").get_attribute("state") == "live"
+
+    await wait_for(is_live, 20, "the page to ask")
+    await page.evaluate(LOOK, True)
+    await page.clock.run_for(4000)
+    other = await (await calm_site.meet()).open(f"tap:{name}")
+    await other.press(f"tap:{name}")
+    await calm_site.cluster.assert_converged(f"tap:{name}", 1)
+    await page.evaluate(LOOK, False)
+    await page.clock.run_for(1000)
+    await reader.assert_shows("1")
 
 
 async def test_own_presses_over_a_stream_never_make_the_number_jump(calm_site: Site, name: str) -> None:

@@ -4,6 +4,7 @@ import pytest
 from playwright.async_api import expect
 
 from tests.browser.embedded import Embedded
+from tests.browser.shifts import AFTER_DRAWING, SHIFTS
 from tests.browser.site import Site
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -39,6 +40,23 @@ async def test_what_is_chosen_is_written_shown_copied_and_works(calm_site: Site,
     await expect(reader.button()).to_have_accessible_name('Good & "true" <3')
     await reader.button().click()
     await calm_site.cluster.assert_converged(f"clap:{name}", 1)
+
+
+async def test_nothing_moves_however_long_its_label_is(calm_site: Site, name: str) -> None:
+    page = (await (await calm_site.meet()).new_tab()).page
+    await page.goto(f"{calm_site.nginx.address}/items/once%3A{name}")
+    await page.locator("#snippet summary").click()
+    await page.get_by_label("Label").fill("Recommend this article to everybody")
+    preview = page.locator("#snippet like-button")
+    await expect(preview.get_by_role("button")).to_have_accessible_name("Recommend this article to everybody")
+    await page.get_by_label("Theme").select_option("dark")
+    written = await page.locator("#code").inner_text()
+
+    await page.add_init_script(SHIFTS)
+    await page.goto(calm_site.blog.write_plain(f"/{name}", f"<p>before {written} after</p>"))
+    await Embedded(page).assert_shows("0")
+    await page.evaluate(AFTER_DRAWING)
+    assert await page.evaluate("shifts") == []
 
 
 async def test_a_name_that_is_none_changes_nothing(calm_site: Site, name: str) -> None:
