@@ -28,7 +28,7 @@ from cluster.core.holdings import Holdings
 from cluster.core.items import erasure_key
 from cluster.core.link import Identity
 from cluster.core.offers import Changes
-from cluster.core.press import ItemState, Press, Wish
+from cluster.core.press import ItemState, Wish
 from cluster.core.replica import Replica
 from cluster.core.rows import ORIGIN_LENGTH
 from cluster.core.viewers import Viewers
@@ -161,7 +161,6 @@ class Node:
         if self._is_read_only or self._tasks.failed.done():
             self._answers.refuse([entry])
         else:
-            self._presses += isinstance(wish, Press)
             self._batches.add(entry)
 
     def flags(self, item: str) -> Collection[str]:
@@ -234,6 +233,7 @@ class Node:
         self._counters["rows_written_total"] += len(changes.rows)
         self._counters["rows_refused_total"] += sum(changes.bad_rows.values())
         self._counters["repairs_total"] += changes.repairs
+        self._presses += changes.presses
         self._take(changes)
         self._answers.committed(entries, changes.outcomes)
         self._peering.carry_out()

@@ -61,7 +61,7 @@ class Roster:
 
     def beat(self, replica: Replica, now: float) -> None:
         """Note where this node is, every half second."""
-        self._lag.note(replica.heads.get(replica.identity.origin, 0), now)
+        self._lag.note(replica.heads, now)
 
     def own_status(self, replica: Replica, state: str, watchers: int, since: float, presses: int) -> Status:
         names = {seen.peer.name for seen in self._linked.values()}
@@ -94,7 +94,7 @@ class Roster:
         for link, session in replica.open_sessions().items():
             if (seen := self._linked.get(link)) is not None:
                 peer, rows = seen.peer, session.lag_rows(replica.heads)
-                lag_s = self._lag.of(session.heads.get(replica.identity.origin, 0), now)
+                lag_s = self._lag.of(session.heads, now)
                 base = NodeStatus(
                     peer.name, False, "", peer.public_address, seen.address, rows, 0, peer.version, lag_s
                 )

@@ -9,6 +9,8 @@ import { formatted, speak, textOf } from "./words.js";
 
 const DIGEST_SHOWN = 12;
 const AGAIN_MS = 1000;
+/** Nodes look for what they miss every few seconds. */
+const STUCK_MS = 60000;
 const RADIUS = 78;
 /** Names stand outside of the circle, so that no line crosses them. */
 const NAMES = 1.42;
@@ -83,6 +85,16 @@ function showRow(node) {
   row.querySelector("th")?.append(" ", mark);
 }
 
+/** Since when the nodes hold what they hold. */
+const held = { all: "", since: 0 };
+
+/** Whether they differ though nothing changes: then nothing is on its way. @param {string[]} digests */
+function isStuck(digests) {
+  const all = digests.join();
+  if (all !== held.all) Object.assign(held, { all, since: performance.now() });
+  return performance.now() - held.since > STUCK_MS;
+}
+
 /** @param {Node[]} nodes */
 function showAgreement(nodes) {
   const digests = nodes.filter(({ state, digest }) => state !== "unreachable" && digest).map(({ digest }) => digest);
@@ -90,7 +102,8 @@ function showAgreement(nodes) {
   const digest = digests[0]?.slice(0, DIGEST_SHOWN) ?? "";
   const agree = digests.length === nodes.length ? "agree" : "agree_some";
   const values = { digest, n: digests.length, all: nodes.length };
-  write(byId("agreement"), digests.length < 2 ? say("alone") : isOne ? say(agree, values) : say("differ"));
+  const differ = isStuck(digests) ? "differ_long" : "differ";
+  write(byId("agreement"), say(digests.length < 2 ? "alone" : isOne ? agree : differ, values));
 }
 
 /** @param {string} name @param {Record<string, string | number>} attributes @param {string} [text] */

@@ -155,6 +155,7 @@ class _Merging:
         granted = self.charges.grant(press, target - n, is_debut=n == 0)
         if granted == 0:
             return self.refuse(press.item, gen, n, "rate_limited")
+        self.changes.presses += granted
         own = self.next_own(press.item, press.actor, gen, n + granted, b"")
         # It is larger than what stands there, so there is nothing to compare.
         return self.outcome_of(own, self.put(own, held, sums))

@@ -85,7 +85,8 @@ class Changes(msgspec.Struct):
     that the table did not keep. `erased` are erasure keys, `flags` says which are set now and which no more.
     `has_stale` says that rows now stand in the table that count no more, so they wait to be removed. `gaps` and
     `bad_rows` name the links whose ranges began above our head, or held rows out of bounds. `repairs` counts rows
-    that a digest found and our heads had claimed (R11): not one, unless a disk lied.
+    that a digest found and our heads had claimed (R11): not one, unless a disk lied. `presses` is by how much own
+    wishes raised tallies.
     """
 
     rows: dict[Key, Row] = {}
@@ -104,6 +105,7 @@ class Changes(msgspec.Struct):
     bad_rows: dict[int, int] = {}
     adopted: int = 0
     repairs: int = 0
+    presses: int = 0
 
 
 def keys_of(offers: Iterable[Offer]) -> set[Key]:

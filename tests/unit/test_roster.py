@@ -15,7 +15,7 @@ from cluster.membership import FORGET_AFTER_S
 from cluster.roster import Roster
 from cluster.surface import ClusterSettings, NodeStatus
 from tests.unit.replicas import Side, linked
-from tests.unit.tables import THERE
+from tests.unit.tables import HERE, THERE
 
 SETTINGS = ClusterSettings(
     name="a",
@@ -140,12 +140,15 @@ def test_linked_peers_are_listed_by_name_with_their_state_and_lag(roster: Roster
 def test_how_long_a_peer_is_behind_is_since_we_took_what_it_has_not_confirmed() -> None:
     lag = Lag()
     for now, head in ((0.0, 0), (0.5, 10), (1.0, 10), (1.5, 30)):
-        lag.note(head, now)
-    assert [lag.of(confirmed, 2.0) for confirmed in (30, 29, 10, 9, 0)] == [0.0, 0.5, 0.5, 1.5, 1.5]
+        lag.note({HERE: head}, now)
+    behind = [lag.of({HERE: confirmed}, 2.0) for confirmed in (30, 29, 10, 9, 0)]
+    assert behind == [0.0, 0.5, 0.5, 1.5, 1.5]
 
 
-def test_another_origin_begins_its_own_numbers() -> None:
+def test_what_others_took_counts_too_and_each_origin_has_its_own_numbers() -> None:
     lag = Lag()
-    lag.note(1000, 0.0)
-    lag.note(1, 5.0)
-    assert (lag.of(0, 6.0), lag.of(1, 6.0)) == (1.0, 0.0)
+    lag.note({HERE: 1000}, 0.0)
+    lag.note({HERE: 1000, THERE: 1}, 5.0)
+    assert lag.of({HERE: 1000}, 6.0) == 1.0
+    assert lag.of({HERE: 999, THERE: 1}, 6.0) == 6.0
+    assert lag.of({HERE: 1000, THERE: 1}, 6.0) == 0.0
