@@ -31,6 +31,7 @@ BUCKETS_MAX: Final = 200_000
 UNLIMITED: Final = 1 << 30
 # The first byte of a network's keys: those of visitors have another length.
 ADDRESS, NEWCOMERS, TABS = b"a", b"n", b"t"
+_SORTS: Final = {ADDRESS: "address", NEWCOMERS: "newcomers", TABS: "tabs"}
 
 
 class Buckets:
@@ -112,9 +113,7 @@ class Budgets:
             for sort, limit in msgspec.structs.asdict(limits).items()
         }  # fmt: skip
         self.visitors = self._by_sort["visitor"]
-        self._of_networks = {
-            ADDRESS: self._by_sort["address"], NEWCOMERS: self._by_sort["newcomers"], TABS: self._by_sort["tabs"]
-        }  # fmt: skip
+        self._of_networks = {key: self._by_sort[sort] for key, sort in _SORTS.items()}
         self._items = self._by_sort["item"]
         self.is_limited = any(buckets.is_limited for buckets in self._by_sort.values())
 
@@ -162,7 +161,7 @@ class Budgets:
             "item": (item, presses),
         }
         if is_debut and (debut := self.debut(item, network)):
-            wanted["tabs" if debut[:1] == TABS else "newcomers"] = debut, 1
+            wanted[_SORTS[debut[:1]]] = debut, 1
         waits = [
             (self._by_sort[sort].retry_after(payer, number), -self._by_sort[sort].allowance(payer), sort)
             for sort, (payer, number) in wanted.items()

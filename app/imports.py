@@ -37,18 +37,17 @@ async def bring_in(request: web.Request) -> web.Response:
         raise RefusedError("bad_message", str(wrong)) from wrong
     item = wish.item or f"{wish.kind}:{page_name(wish.page)}"
     presses.check_item(item)
+    log = _log.bind(item=item, label=wish.label, first=wish.first, visitors=wish.visitors)
     try:
         answer = await asking.press_all(desk.engine, _presses(wish, item))
     except RefusedError:
         # They may be taken all the same; the same import again changes nothing.
-        _log.warning(
-            "item.import_unanswered", item=item, label=wish.label, first=wish.first, visitors=wish.visitors
-        )
+        log.warning("item.import_unanswered")
         raise
     if answer.refusal is not None:
-        _log.warning("item.import_refused", item=item, label=wish.label, first=wish.first, visitors=wish.visitors)
+        log.warning("item.import_refused")
         raise presses.refusal_of(desk, answer.refusal)
-    _log.info("item.imported", item=item, label=wish.label, first=wish.first, visitors=wish.visitors)
+    log.info("item.imported")
     done = wire.Imported(item=item, count=answer.count, copies=answer.copies, wanted=answer.wanted)
     return json_response(done)
 

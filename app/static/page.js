@@ -63,9 +63,9 @@ const NEWS = { offline: ["live"], live: ["offline"], stopped: ["connecting", "li
 /** What others press, now and then; that the connection is lost, back, or given up, at once. */
 function announce() {
   const { state } = site.connection;
-  const after = NEWS[state.name];
-  if (after?.includes(toldState)) announcer.own(statusOf(state));
-  if (after) toldState = state.name;
+  const before = NEWS[state.name];
+  if (before?.includes(toldState)) announcer.own(statusOf(state));
+  if (before) toldState = state.name;
   const now = words(forms[0].item);
   if (told && now !== told) announcer.others(now);
   told = now;

@@ -145,6 +145,14 @@ class Person:
     async def new_tab(self) -> Tab:
         return Tab(await self.context.new_page(), self.address)
 
+    async def like_and_lose_cookie(self, item: str) -> None:
+        """They have liked it in a tab that is closed; the browser has the rest, and no cookie."""
+        tab = await self.open(item)
+        await tab.press(item)
+        await tab.assert_saved()
+        await tab.close()
+        await self.context.clear_cookies()
+
     async def lose_token(self) -> None:
         """The browser has forgotten who they are, and nothing else. Open pages go on as they were."""
         page = await self.context.new_page()

@@ -171,11 +171,7 @@ async def test_who_lost_the_cookie_only_is_still_the_same(calm_site: Site, name:
     """Some browsers keep a script's cookies for a week."""
     item = f"once:{name}"
     person = await calm_site.meet()
-    tab = await person.open(item)
-    await tab.press(item)
-    await tab.assert_saved()
-    await tab.close()
-    await person.context.clear_cookies()
+    await person.like_and_lose_cookie(item)
     tab = await person.open(item)
     await tab.assert_liked(item, True)
     await tab.press(item)

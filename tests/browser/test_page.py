@@ -113,11 +113,7 @@ async def test_what_is_stored_as_saved_is_in_the_number_that_the_page_came_with(
     """Who made the page did not know who would look: as in a frame elsewhere, which gets no cookie."""
     item = f"once:{name}"
     person = await calm_site.meet()
-    tab = await person.open(item)
-    await tab.press(item)
-    await tab.assert_saved()
-    await tab.close()
-    await person.context.clear_cookies()
+    await person.like_and_lose_cookie(item)
     tab = await person.new_tab()
     await tab.page.route_web_socket("**/live", lambda _: None)  # Nobody says more.
     await tab.open(item, is_live=False)
@@ -128,11 +124,7 @@ async def test_what_is_stored_as_saved_is_in_the_number_that_the_page_came_with(
 async def test_storage_that_is_full_is_read_all_the_same(calm_site: Site, name: str) -> None:
     item = f"once:{name}"
     person = await calm_site.meet()
-    tab = await person.open(item)
-    await tab.press(item)
-    await tab.assert_saved()
-    await tab.close()
-    await person.context.clear_cookies()
+    await person.like_and_lose_cookie(item)
     tab = await person.new_tab()
     full = "Storage.prototype.setItem = () => { throw new DOMException('', 'QuotaExceededError'); };"
     await tab.page.add_init_script(full)
