@@ -37,17 +37,17 @@ async def bring_in(request: web.Request) -> web.Response:
         raise RefusedError("bad_message", str(wrong)) from wrong
     item = wish.item or f"{wish.kind}:{page_name(wish.page)}"
     presses.check_item(item)
-    log = _log.bind(item=item, label=wish.label, first=wish.first, visitors=wish.visitors)
+    told = {"item": item, "label": wish.label, "first": wish.first, "visitors": wish.visitors}
     try:
         answer = await asking.press_all(desk.engine, _presses(wish, item))
     except RefusedError:
         # They may be taken all the same; the same import again changes nothing.
-        log.warning("item.import_unanswered")
+        _log.warning("item.import_unanswered", **told)
         raise
     if answer.refusal is not None:
-        log.warning("item.import_refused")
+        _log.warning("item.import_refused", **told)
         raise presses.refusal_of(desk, answer.refusal)
-    log.info("item.imported")
+    _log.info("item.imported", **told)
     done = wire.Imported(item=item, count=answer.count, copies=answer.copies, wanted=answer.wanted)
     return json_response(done)
 

@@ -7,6 +7,8 @@ from urllib.parse import quote
 
 from playwright.async_api import BrowserContext, ConsoleMessage, Locator, Page, expect
 
+from tests.support.waiting import wait_for
+
 # Longer than anything but a reconnect takes.
 SOON_S: Final = 3.0
 # A reconnect: 5 s to notice, half a second of jitter, and a busy machine.
@@ -162,6 +164,19 @@ class Person:
         await page.evaluate("localStorage.removeItem(`like@${location.origin}-token`)")
         await page.close()
         await self.context.clear_cookies()
+
+    async def leave(self, page: Page, *, complained: str) -> None:
+        """Close a page whose browser told of what the test did to it.
+
+        While a page is open it may go on: what is forgiven before would be told once more.
+        """
+        await wait_for(
+            lambda: any(complained in complaint for complaint in self.complaints),
+            SOON_S,
+            f"{complained!r} to be told",
+        )
+        await page.close()
+        self.complaints = [complaint for complaint in self.complaints if complained not in complaint]
 
     async def tokens(self) -> list[str]:
         return [cookie["value"] for cookie in await self.context.cookies() if cookie["name"] == "like_token"]

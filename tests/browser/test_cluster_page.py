@@ -90,7 +90,7 @@ async def test_without_a_place_at_the_stream_the_page_goes_on(calm_site: Site) -
     await expect(page.locator("#agreement")).to_contain_text("All nodes agree")
     await page.route("**/api/nodes", lambda route: route.abort())
     await expect(page.locator("#agreement")).to_have_text("No node answers just now")
-    person.complaints.clear()  # A browser tells of each request that failed.
+    await person.leave(page, complained="429")
 
 
 async def test_what_differs_while_nobody_presses_is_not_said_to_be_on_its_way(calm_site: Site) -> None:
@@ -109,7 +109,7 @@ async def test_what_differs_while_nobody_presses_is_not_said_to_be_on_its_way(ca
     for _ in range(70):
         await page.clock.run_for(1000)
     await expect(agreement).to_contain_text("differed for a minute")
-    person.complaints.clear()
+    await person.leave(page, complained="429")
 
 
 async def test_how_far_a_frozen_node_is_behind_is_drawn(site: Site) -> None:

@@ -125,7 +125,6 @@ async def test_where_the_texts_do_not_come_it_speaks_english(calm_site: Site, na
     await page.goto(calm_site.blog.write_plain(f"/lost-{lost}", body, language="fi"))
     reader = Embedded(page)
     await expect(reader.button()).to_have_accessible_name("Like", timeout=8000)
-    person.complaints.clear()  # A browser tells of each request that failed.
 
 
 async def test_colours_that_the_reader_has_chosen_leave_its_state_to_the_shape(calm_site: Site, name: str) -> None:
