@@ -37,7 +37,7 @@ async def test_the_table_says_all_of_every_node_and_which_one_serves_you(site: S
     site.engine.watchers = 1234
     text = await (await site.client.get("/cluster")).text()
     assert rows_of(text) == [
-        ["node1 serves you", "ready", "1 min", "1,234", "12", "0 rows, 0 ms", "node2", "d1" * 6, "0.1.0"],
+        ["node1 serves you", "ready", "1 min", "1,234", "12", "rows: 0, 0 ms", "node2", "d1" * 6, "0.1.0"],
         ["node2", "unreachable", "–", "–", "–", "–", "–", "–", "0.1.0"],
     ]
     assert "This node is alone" in text
