@@ -6,12 +6,29 @@ from typing import Final
 import pytest
 from playwright.async_api import expect
 
+from app.texts import LANGUAGES
 from tests.browser.site import Site
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PRESSES: Final = 1234
 BURST: Final = 500
+# Of one column and of two: on either side of the widths at which a page's cards are narrowest.
+WIDTHS: Final = (320, 400, 560, 620, 660, 700, 760, 1100)
+# How many links of the page's cards lie on what they say of one's own presses.
+OVERLAPS: Final = """() => {
+    const drawn = (element) => {
+        const range = document.createRange();
+        range.selectNodeContents(element);
+        return range.getBoundingClientRect();
+    };
+    return [...document.querySelectorAll('.examples .card')].filter((card) => {
+        const own = drawn(card.querySelector('.own')), more = drawn(card.querySelector('.more'));
+        const besides = own.right <= more.left || more.right <= own.left;
+        const apart = own.bottom <= more.top || more.bottom <= own.top;
+        return !besides && !apart;
+    }).length;
+}"""
 # As they write 1,234. French has a narrow space that does not break.
 NUMBERS: Final = {
     "en-US": "1,234",
@@ -58,3 +75,19 @@ async def test_arabic_is_read_from_the_right(calm_site: Site, name: str) -> None
     card = tab.page.locator(".small").first
     button, number = [await card.locator(part).bounding_box() for part in ("button", ".count")]
     assert button and number and button["x"] > number["x"], "the button begins the line, on the right"
+
+
+@pytest.mark.parametrize("language", sorted(LANGUAGES))
+async def test_what_a_card_says_of_my_presses_has_room_at_every_width(site: Site, language: str) -> None:
+    person = await site.meet(locale=language)
+    tab = await person.new_tab()
+    await tab.page.goto(tab.address)
+    # All claps of one person: the longest that it says.
+    await tab.press_fast("clap:talk", 50)
+    await tab.press("once:article")
+    thanks = LANGUAGES[language]["button"]["own"]["clap_full"].split("{max}")[1]
+    await expect(tab.form("clap:talk").locator(".own")).to_contain_text(thanks)
+    await expect(tab.form("once:article").locator(".own")).not_to_be_empty()
+    for width in WIDTHS:
+        await tab.page.set_viewport_size({"width": width, "height": 800})
+        assert await tab.page.evaluate(OVERLAPS) == 0, f"one text lies on another at {width} pixels"
