@@ -1,6 +1,7 @@
 """The name of a page as an item's name: what its address is without scheme, query and fragment.
 
-The same that `<like-button>` makes of the page that it stands on, where it names no item (`app/button/item.js`).
+The same that `<like-button>` makes of the page that it stands on, where it names no item
+(`app/static/item_name.js`).
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Errors over HTTP: one JSON shape for all of them (RFC 9457), whoever raised them.
+"""Errors over HTTP: one JSON shape for all of them (RFC 9457), whoever raised them; people get a page of it.
 
 1. A `RefusedError` is a refusal with one of the protocol's codes.
 2. aiohttp's own errors (404, 405, 413, …) become problems with the same fields, and keep headers like Allow.
@@ -14,9 +14,11 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from app import problem_page
 from app.refusals import REFUSALS, error
 
 CONTENT_TYPE: Final = "application/problem+json"
+_DETAILS: Final = {404: "No page has this address. /admin is there where an admin token is set."}
 _KEPT: Final = ("Allow", "Upgrade", "Sec-WebSocket-Version")
 
 _log = structlog.get_logger(__name__)
@@ -50,15 +52,18 @@ async def answer_problems(request: web.Request, handler: Handler) -> web.StreamR
     try:
         return await handler(request)
     except RefusedError as problem:
-        return problem.response()
+        answer, detail = problem.response(), problem.body.message
     except web.HTTPException as refused:
         if refused.status < 400:
             raise
         kept = {name: value for name, value in refused.headers.items() if name in _KEPT}
-        return _answer(refused.status, {"detail": refused.reason}, kept)
+        detail = _DETAILS.get(refused.status, refused.reason)
+        answer = _answer(refused.status, {"detail": detail}, kept)
     except Exception:  # noqa: BLE001 - logged, and answered
         _log.exception("http.failed", method=request.method, route=_route_of(request))
-        return _answer(500, {"detail": "This node failed to answer."}, {})
+        detail = "This node failed to answer."
+        answer = _answer(500, {"detail": detail}, {})
+    return problem_page.page(request, answer, detail) if problem_page.wants_page(request) else answer
 
 
 def _answer(status: int, members: dict[str, Any], headers: dict[str, str]) -> web.Response:

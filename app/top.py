@@ -9,6 +9,7 @@ those that may be among them. Of all others, what is frozen is not shown.
 import heapq
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Sequence
+from operator import itemgetter
 from typing import Final
 
 from aiohttp import web
@@ -56,18 +57,19 @@ class Top:
     def _find(self, since: float) -> list[tuple[str, int]]:
         hidden = self._hidden()
         return largest(
-            (item, count) for item, (at, count) in self._changed.items() if at >= since and item not in hidden
+            (item, count)
+            for item, (at, count) in self._changed.items()
+            if at >= since and count > 0 and item not in hidden
         )
 
 
 def largest(counts: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
-    """At most `TOP_ITEMS` of them, the largest first; what has no presses is left out."""
-    pressed = ((count, item) for item, count in counts if count > 0)
-    return [(item, count) for count, item in heapq.nlargest(TOP_ITEMS, pressed)]
+    """At most `TOP_ITEMS` of them, the largest first; equal ones in the order in which they come."""
+    return heapq.nlargest(TOP_ITEMS, counts, key=itemgetter(1))
 
 
 async def top_of(request: web.Request, named: Sequence[str]) -> list[tuple[str, int]]:
-    """The largest of those that are named, whenever they were pressed; or else of what was pressed lately."""
+    """The largest of those that are named, also of what nobody has pressed; or else of what was pressed lately."""
     if not named:
         return request.app[keys.TOP].items()
     states = (await asking.read(request.app[keys.DESK].engine, named)).items

@@ -14,13 +14,13 @@
  * Built into `app/static/like-button.js` by `make button`.
  */
 
+import { itemOf } from "../static/item_name.js";
 import { counted, kindOf } from "../static/items.js";
 import { paced } from "../static/pacing.js";
 import { Site } from "../static/site.js";
 import { Store } from "../static/store.js";
 import { button } from "../static/texts/en.json";
-import { formatted, frozenText, nameOf, ownOf, reasonOf, speak, unitOf, unsavedText } from "../static/words.js";
-import { itemOf } from "./item.js";
+import { formatted, frozenText, nameOf, ownOf, reasonOf, sentences, speak, unitOf, unsavedText } from "../static/words.js";
 import { Look } from "./look.js";
 
 const script = /** @type {HTMLScriptElement | null} */ (document.currentScript);
@@ -152,7 +152,7 @@ class LikeButton extends HTMLElement {
       problem: name === "stopped" ? reasonOf(code) : counter.isFrozen ? frozenText() : isStuck ? unsavedText() : "",
     });
     if (this.getAttribute("state") !== name) this.setAttribute("state", name);
-    this.#tell(`${item} ${count} ${mine}`, `${ownOf(item, mine)} ${words}`, { item, count, mine });
+    this.#tell(`${item} ${count} ${mine}`, sentences(ownOf(item, mine), words), { item, count, mine });
   }
 
   /** The reader of this page is forgotten, with all likes: resolves to whether it was done. */
@@ -165,11 +165,11 @@ class LikeButton extends HTMLElement {
    * @param {string} state @param {string} words @param {{item: string, count: number | null, mine: number}} detail
    */
   #tell(state, words, detail) {
-    if (state === this.#told || detail.count === null) return;
+    if (state === this.#told) return;
     this.#told = state;
     if (this.#isMine) this.look.region.textContent = words;
     this.#isMine = false;
-    this.dispatchEvent(new CustomEvent("like-change", { detail, bubbles: true }));
+    if (detail.count !== null) this.dispatchEvent(new CustomEvent("like-change", { detail, bubbles: true }));
   }
 }
 

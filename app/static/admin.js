@@ -195,7 +195,10 @@ onSubmit("enter", async (fields) => {
   by("desk").hidden = false;
   by("find").querySelector("input").focus();
 });
-onSubmit("find", ({ item }) => look(item.trim()));
+onSubmit("find", async ({ item }) => {
+  await look(item.trim());
+  rows.prepend(rowOf(item.trim()) ?? "");
+});
 // A slash at the end is what people copy; an origin has none.
 onSubmit("allow", ({ origin }) => allow(origin.trim().replace(/\/$/, ""), true));
 by("more").addEventListener("click", () => attempt(more));

@@ -8,7 +8,8 @@
  * 2. It comes back by itself, with full jitter (`timing.js`), and at once when there is reason to hope: `wake`.
  * 3. After a final close code it stays away until the page is loaded again.
  * 4. Where no WebSocket comes through, a proxy may be in its way: after it a stream is tried, then plain requests
- *    (`http_sockets.js`), then all again. Where one has come through, nothing else is tried.
+ *    (`http_sockets.js`), then all again. Where one has come through, nothing else is tried, until this machine was
+ *    offline: then it may be in another network, behind another proxy.
  */
 
 import { HELLO_MS, PONG_MS, QUIET_HIDDEN_MS, QUIET_MS, SAY_MS, STEADY_MS, isFinal, retryDelay } from "./timing.js";
@@ -146,7 +147,7 @@ export class Connection {
   /** @param {number} [code] of the close; none if the socket was silent */
   #lose(code = 0) {
     const wasSteady = performance.now() - this.#liveSince > STEADY_MS;
-    this.#isProven ||= this.#way === 0 && code >= NODE_SAYS;
+    this.#isProven = navigator.onLine && (this.#isProven || (this.#way === 0 && code >= NODE_SAYS));
     if (this.#liveSince === Infinity && navigator.onLine) this.#failed += 1;
     if (this.#failed && !this.#isProven) loadOtherWays(this.server).catch(() => undefined); // Or after the next failure.
     this.#letGo();

@@ -7,7 +7,7 @@ import { PageStore } from "./page_store.js";
 import { isSaved } from "./saving.js";
 import { Site } from "./site.js";
 import { PressForm, StatusLine } from "./view.js";
-import { formatted, frozenText, hasNotice, ownOf, speak, statusOf, textOf, unitOf } from "./words.js";
+import { formatted, frozenText, hasNotice, ownOf, sentences, speak, statusOf, textOf, unitOf } from "./words.js";
 
 export const { texts, language, locale } = JSON.parse(document.getElementById("texts")?.textContent ?? "");
 speak(texts, language, locale);
@@ -50,7 +50,7 @@ function press(item) {
   pace.now();
   forms.find((form) => form.item === item)?.celebrate(liked);
   told = words(forms[0].item);
-  announcer.own(`${ownOf(item, site.presser.current(item).own)} ${words(item)}`);
+  announcer.own(sentences(ownOf(item, site.presser.current(item).own), words(item)));
 }
 
 /** What was told last of the page's first button, and of the connection. */

@@ -1,6 +1,8 @@
 // @ts-check
 /** The code for a button on somebody's page, as they choose it, with the button itself beside it. */
 
+import { itemOf } from "./item_name.js";
+import { kindOf } from "./items.js";
 import { textOf } from "./words.js";
 
 const COPIED_MS = 2000;
@@ -33,8 +35,17 @@ const escaped = (/** @type {string} */ text) =>
 function chosen() {
   const fields = Object.fromEntries(new FormData(form).entries());
   const { name, kind, label, theme } = /** @type {Record<string, string>} */ (fields);
-  const all = { item: `${kind}:${name.trim()}`, label: label.trim(), theme };
+  const all = { item: itemOf(name, kind), label: label.trim(), theme };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value));
+}
+
+/** Who pastes a whole item has chosen its kind with it. */
+function takeKind() {
+  const { name, kind } = /** @type {Record<string, HTMLInputElement>} */ (Object(form.elements));
+  const item = itemOf(name.value, null);
+  if (!name.value.trim().startsWith(`${kindOf(item)}:`)) return;
+  kind.value = kindOf(item);
+  name.value = name.value.trim().slice(kind.value.length + 1);
 }
 
 function show() {
@@ -49,7 +60,10 @@ function show() {
     `<like-button${written.join("")} style="${room()}"></like-button>`;
 }
 
-form.addEventListener("input", () => form.checkValidity() && show());
+form.addEventListener("input", () => {
+  takeKind();
+  if (form.checkValidity()) show();
+});
 form.addEventListener("submit", (event) => event.preventDefault());
 copy.addEventListener("click", async () => {
   await navigator.clipboard.writeText(code.textContent ?? "");

@@ -63,6 +63,9 @@ export function ownOf(item, n) {
   return filled(n < max ? own.clap : own.clap_full, { n, max });
 }
 
+/** As a screen reader tells them, with a pause between. @param {string[]} texts */
+export const sentences = (...texts) => texts.filter(Boolean).join(". ");
+
 export const frozenText = () => texts.button.frozen;
 
 /** What the person pressed waits: for a node, or for one that takes it. */

@@ -23,6 +23,7 @@ PAGES: Final = (
     "/event/tap%3Aa",
     "/overlay/tap%3Aa",
     "/admin",
+    "/nothing",
 )
 
 
@@ -37,7 +38,7 @@ async def violations(site: Site, address: str, **context: Any) -> list[str]:
     for summary in await page.locator("summary").all():
         await summary.click()
     # Whatever a script shows has come.
-    shown = "circle, [data-status=live], [state=live], form[action='/forget'], .has-rolling, #enter"
+    shown = "circle, [data-status=live], [state=live], form[action='/forget'], .has-rolling, #enter, p[lang=en]"
     await page.wait_for_selector(shown, state="attached")
     return await violations_on(page)
 

@@ -33,6 +33,8 @@ async def find(page: Page, item: str) -> Locator:
     await page.get_by_role("button", name="Show", exact=True).click()
     row = page.locator(f'tr[data-item="{item}"]')
     await expect(row).to_have_count(1)
+    # Where it is seen, whatever else is in the table.
+    await expect(page.locator("#rows tr").first).to_have_attribute("data-item", item)
     return row
 
 
@@ -174,3 +176,17 @@ async def test_axe_finds_nothing_on_the_open_desk(calm_site: Site, name: str) ->
     await row.get_by_role("button", name=f"Count from 0 once:{name}").click()
     await expect(page.get_by_role("dialog")).to_be_visible()
     assert await violations_on(page) == []
+
+
+async def test_on_a_phone_all_that_is_done_to_an_item_is_in_sight(calm_site: Site, name: str) -> None:
+    item = f"clap:blog.example/2026/{name}"
+    page = await desk(calm_site, viewport={"width": 360, "height": 740})
+    row = await find(page, item)
+    for button in await row.get_by_role("button").all():
+        box = await button.bounding_box()
+        assert box and box["x"] >= 0 and box["x"] + box["width"] <= 360 - 16
+        assert box["height"] >= 44
+    # Its whole name, too: who resets one of two long ones has to see which.
+    shown = row.locator("th")
+    assert await shown.evaluate("(cell) => cell.scrollWidth <= cell.clientWidth")
+    await expect(shown).to_contain_text(item)

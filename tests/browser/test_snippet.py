@@ -59,6 +59,17 @@ async def test_nothing_moves_however_long_its_label_is(calm_site: Site, name: st
     assert await page.evaluate("shifts") == []
 
 
+async def test_a_whole_item_that_is_pasted_brings_its_kind(calm_site: Site, name: str) -> None:
+    page = (await (await calm_site.meet()).new_tab()).page
+    await page.goto(f"{calm_site.nginx.address}/items/tap%3A{name}")
+    await page.locator("#snippet summary").click()
+    await page.get_by_label("Name").fill(" once:blog/my post")
+    await expect(page.get_by_label("Kind")).to_have_value("once")
+    await expect(page.get_by_label("Name")).to_have_value("blog/my post")
+    # As it is counted: who asks for a badge of it needs that name.
+    assert '<like-button item="once:blog/my%20post" ' in await page.locator("#code").inner_text()
+
+
 async def test_a_name_that_is_none_changes_nothing(calm_site: Site, name: str) -> None:
     page = (await (await calm_site.meet()).new_tab()).page
     await page.goto(f"{calm_site.nginx.address}/items/once%3A{name}")
