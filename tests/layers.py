@@ -41,6 +41,8 @@ class Layer:
     of: str = ""
     variables: tuple[tuple[str, str], ...] = ()
     only: str = ""
+    # Processes that share its files: of layers that mostly wait. Each starts its own nodes and browsers.
+    workers: int = 1
 
     @property
     def folder(self) -> Path:
@@ -58,7 +60,9 @@ class Layer:
     def commands(self) -> list[list[str]]:
         if self.name != "lint":
             only = ["-k", self.only, "-s"] if self.only else []
-            return [[sys.executable, "-m", "pytest", str(self.folder), "-q", "-p", "no:cacheprovider", *only]]
+            shared = ["-n", str(self.workers), "--dist", "loadfile"] if self.workers > 1 else []
+            pytest = [sys.executable, "-m", "pytest", str(self.folder), "-q", "-p", "no:cacheprovider"]
+            return [[*pytest, *only, *shared]]
         packages = ("app", "cluster", "cli", "bench", "tests.support", "tests.faults", "tests.layers")
         return [
             [_beside("ruff"), "format", "--check", "--quiet", "."],
@@ -91,10 +95,10 @@ LAYERS: Final = {
     layer.name: layer
     for layer in (
         Layer("lint", 5),
-        Layer("unit", 55),
+        Layer("unit", 55, workers=2),
         Layer("simulation", 120),
-        Layer("cluster", 180, ("nginx",)),
-        Layer("browser", 180, ("nginx", "npm", _CHROMIUM, "firefox-esr|firefox")),
+        Layer("cluster", 180, ("nginx",), workers=2),
+        Layer("browser", 180, ("nginx", "npm", _CHROMIUM, "firefox-esr|firefox"), workers=2),
         Layer("compose", 180, ("docker",)),
         Layer("overload", 75, ("nginx",)),
         Layer("faults", 180, _FAULTS_NEED, needs_root=True),

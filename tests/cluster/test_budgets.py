@@ -3,23 +3,36 @@
 import asyncio
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
+
+import pytest
 
 from tests.support.browser import Browser
 from tests.support.cluster import Cluster
 from tests.support.node import Node
 
-REQUESTS: Final = 10_000
 AT_ONCE: Final = 50
 # LIKE_NEWCOMER_BURST, and more of them than come back in the time that a slow machine takes.
 BURST: Final = 1000
 MORE: Final = 120
 
 
-async def test_ten_thousand_scripted_visitors_of_one_network_are_bounded(tmp_path: Path) -> None:
-    async with Cluster(tmp_path) as cluster:
+@pytest.mark.parametrize(
+    ("item", "budget", "requests", "settings"),
+    [
+        ("once:budgets", "newcomers", 10_000, {}),
+        ("clap:budgets", "newcomers", 3000, {}),
+        # Every press counts there: what is bounded is how many tabs a network can make.
+        ("tap:budgets", "tabs", 3000, {"LIKE_TAB_RATE": "1", "LIKE_TAB_BURST": str(BURST)}),
+    ],
+)
+async def test_ten_thousand_scripted_visitors_of_one_network_are_bounded(
+    tmp_path: Path, item: str, budget: str, requests: int, settings: dict[str, str]
+) -> None:
+    async with Cluster(tmp_path, **settings) as cluster:
         (node,) = await cluster.start(1)
         session = cluster.session
-        url = f"{node.address}/api/items/once%3Abudgets/press"
+        url = f"{node.address}/api/items/{quote(item)}/press"
 
         async def press(address: str) -> int:
             """Its status. Without a token it is another visitor's each time; nginx names the address."""
@@ -31,14 +44,15 @@ async def test_ten_thousand_scripted_visitors_of_one_network_are_bounded(tmp_pat
 
         colleagues = [await press("198.51.100.7") for _ in range(50)]
         assert colleagues == [200] * 50
-        parts = await asyncio.gather(*(script(range(first, REQUESTS, AT_ONCE)) for first in range(AT_ONCE)))
+        parts = await asyncio.gather(*(script(range(first, requests, AT_ONCE)) for first in range(AT_ONCE)))
         told = [status for part in parts for status in part]
         taken, refused = told.count(200), told.count(429)
-        assert taken + refused == REQUESTS
+        assert taken + refused == requests
+        # The colleagues' network has a budget of its own.
         assert BURST <= taken <= BURST + MORE
-        await cluster.assert_converged("once:budgets", len(colleagues) + taken)
+        await cluster.assert_converged(item, len(colleagues) + taken)
         async with session.get(f"{node.address}/metrics") as answer:
-            assert f'like_presses_limited_total{{budget="newcomers"}} {refused}.0' in await answer.text()
+            assert f'like_presses_limited_total{{budget="{budget}"}} {refused}.0' in await answer.text()
 
 
 async def test_who_spreads_over_three_nodes_has_three_times_as_much_and_no_more(tmp_path: Path) -> None:

@@ -1,12 +1,16 @@
 """Free ports on the loopback interface."""
 
+import os
 import random
 import socket
 from typing import Final
 
 # Below the range from which the kernel takes the ports of outgoing connections: a node that is restarted on its
 # port must not find it taken by somebody's connection.
-_PORTS: Final = range(15_000, 32_000)
+# Of pytest-xdist's processes each has ports of its own: a port that one of them gave may still be free.
+_WORKERS: Final = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+_WORKER: Final = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_PORTS: Final = range(15_000 + _WORKER, 32_000, _WORKERS)
 _given: set[int] = set()
 
 
