@@ -6,9 +6,11 @@
    missing. Two spellings of one page in a dump add up.
 2. They are charged to nobody, and nobody has their tokens. A reset of the item undoes an import.
 3. One request brings at most `VISITORS_MAX` of them, of one item; the next follows when it is answered.
+4. The answer says by how much they have raised the count: the count itself also moves with others' presses.
 """
 
 import hashlib
+from collections.abc import Iterable
 from typing import Final
 
 import structlog
@@ -19,7 +21,7 @@ from app.api import json_response
 from app.page_names import page_name
 from app.problems import RefusedError
 from app.visitors import actor_of
-from cluster.core.items import VISITOR_LENGTH, tally_max
+from cluster.core.items import VISITOR_LENGTH, counted, tally_max
 from cluster.surface import Press
 
 VISITORS_MAX: Final = 1000
@@ -37,9 +39,11 @@ async def bring_in(request: web.Request) -> web.Response:
         raise RefusedError("bad_message", str(wrong)) from wrong
     item = wish.item or f"{wish.kind}:{page_name(wish.page)}"
     presses.check_item(item)
+    brought = _presses(wish, item)
+    before = await asking.read(desk.engine, [], [(press.item, press.actor) for press in brought])
     told = {"item": item, "label": wish.label, "first": wish.first, "visitors": wish.visitors}
     try:
-        answer = await asking.press_all(desk.engine, _presses(wish, item))
+        answer = await asking.press_all(desk.engine, brought)
     except RefusedError:
         # They may be taken all the same; the same import again changes nothing.
         _log.warning("item.import_unanswered", **told)
@@ -48,8 +52,15 @@ async def bring_in(request: web.Request) -> web.Response:
         _log.warning("item.import_refused", **told)
         raise presses.refusal_of(desk, answer.refusal)
     _log.info("item.imported", **told)
-    done = wire.Imported(item=item, count=answer.count, copies=answer.copies, wanted=answer.wanted)
+    held = [tally.n if tally.gen >= answer.gen else 0 for tally in before.tallies.values()]
+    added = _added(item, wish.n, held)
+    done = wire.Imported(item=item, count=answer.count, copies=answer.copies, wanted=answer.wanted, added=added)
     return json_response(done)
+
+
+def _added(item: str, n: int, held: Iterable[int]) -> int:
+    """What tallies of at least n add to the count, where these were held before."""
+    return sum(counted(item, max(n, before)) - counted(item, before) for before in held)
 
 
 def _presses(wish: wire.ImportBody, item: str) -> list[Press]:

@@ -168,12 +168,13 @@ class Flagged(msgspec.Struct, frozen=True, tag="flagged", kw_only=True):
 
 
 class Imported(msgspec.Struct, frozen=True, tag="imported", kw_only=True):
-    """Over HTTP only: those visitors have pressed."""
+    """Over HTTP only: those visitors have pressed, which raised the count by `added`."""
 
     item: str
     count: int
     copies: int
     wanted: int
+    added: int
 
 
 class Erased(msgspec.Struct, frozen=True, tag="erased", kw_only=True):

@@ -57,12 +57,16 @@ class Erased(msgspec.Struct, frozen=True):
 
 
 class Imported(msgspec.Struct, frozen=True):
-    """Visitors of an import have pressed: the item's count now, and how many of the nodes wanted have it."""
+    """Visitors of an import have pressed: the item's count now, and how many of the nodes wanted have it.
+
+    `added`: by how much they raised the count; a node of an older version does not say it.
+    """
 
     item: str
     count: int
     copies: int
     wanted: int
+    added: int | None = None
 
 
 class _Item(msgspec.Struct, frozen=True):

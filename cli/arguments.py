@@ -39,10 +39,13 @@ backup FILE             for operators: a copy of one node's ledger while it goes
 restore FILE FOLDER     for operators: put a backup into the data folder of a node that does not
                         run (--replace: where there is a ledger, move it aside)
 export FILE             for operators: the counts of all items, as JSON Lines, or CSV if FILE
-                        ends in .csv; needs the admin token, and a node's own address
-import FILE             for operators: counts of such a file, of applause-button's table or of
-                        a CSV of pages and claps (--label: of another source); the same again
-                        changes nothing
+                        ends in .csv; needs the admin token
+import FILE             for operators: adds the counts of FILE to those that are there; FILE is an
+                        export, applause-button's table or a CSV of pages or items and counts.
+                        The same again changes nothing; another source needs a --label of its own.
+                        An export belongs into another or an empty cluster: in its own everything
+                        counts twice. Needs the admin token; nginx lets other machines have one
+                        request a second, so a long FILE goes faster to a node's own address
 forget [--yes]          erase all that this client ever pressed, on every node, for good
 item kind:name          go to another item; tap: counts every press, clap: 50 of each
                         visitor, once: a like that can be taken back
@@ -91,6 +94,8 @@ def parse_command(words: Sequence[str]) -> Command:
         case ["like", "many", *numbers] if len(numbers) <= 2:
             presses = how_many(numbers[0]) if numbers else None
             return Command("like many", presses=presses, per_second=how_fast(numbers[1]) if numbers[1:] else None)
+        case ["like", *numbers] if 1 <= len(numbers) <= 2 and all(map(str.isdecimal, numbers)):
+            raise UsageError(f"{numbers[0]!r} is no item; to press more than once: like many {' '.join(numbers)}")
         case ["like" | "unlike" | "watch" | "nodes" | "help" | "exit" as name]:
             return Command(name)
         case ["like" | "unlike" | "watch" | "item" | "reset" | "freeze" | "unfreeze" as name, item]:
@@ -160,10 +165,10 @@ def parse_arguments(arguments: Sequence[str], environment: Mapping[str, str]) ->
     parser.add_argument("--count", metavar="N", help="watch: end after N counts")
     parser.add_argument("--label", metavar="NAME", help="import: whose counts these are, where there are several")
     parser.add_argument("--yes", action="store_true", help="forget: do not ask")
-    replace_help = "backup: write over FILE; restore: move FOLDER's ledger aside"
+    replace_help = "backup, export: write over FILE; restore: move FOLDER's ledger aside"
     parser.add_argument(REPLACE, action="store_true", help=replace_help)
-    token_help = f"reset, freeze, backup: where the admin token stands; without it, {TOKEN_VARIABLE} says it"
-    token_help += f" or {TOKEN_VARIABLE}_FILE where"
+    token_help = f"without it, {TOKEN_VARIABLE} says it or {TOKEN_VARIABLE}_FILE where"
+    token_help = f"reset, freeze, unfreeze, backup, export, import: where the admin token stands; {token_help}"
     parser.add_argument("--admin-token-file", metavar="FILE", default="", help=token_help)
     parser.add_argument("command", nargs="*", help="see below")
     given = parser.parse_intermixed_args(arguments)

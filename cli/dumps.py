@@ -5,10 +5,10 @@
 | JSON Lines with `item` and `count` | this program's own export |
 | JSON with `Items`, or lines with `Item`, of `url` and `claps` | applause-button's table in DynamoDB |
 | CSV with a header | a column `item`, `page` or `url`, and one of `count`, `claps`, `likes`, `presses` |
-| CSV without one | a page, and its claps |
+| CSV without one | a page, or an item, and its claps |
 
 A page's count is of claps where the column says `claps` or nothing, of likes where it says `likes`, of taps where
-`presses`.
+`presses`. What begins with `once:`, `tap:` or `clap:` is an item wherever it stands, and must be one of legal form.
 """
 
 import csv
@@ -18,8 +18,14 @@ from typing import Any, Final
 
 import msgspec
 
+from cli.exit_codes import UsageError
+from cli.items import check_item
+
 _KINDS: Final = {"claps": "clap", "likes": "once", "presses": "tap", "count": "clap"}
 _PLACES: Final = ("item", "page", "url")
+_BEGINS_OF_ITEMS: Final = ("once:", "tap:", "clap:")
+_COLUMNS: Final = "a CSV has columns separated by commas, such as item,count or page,claps"
+_FIELDS: Final = "a record has such fields as item and count, or url and claps"
 
 
 class DumpError(Exception):
@@ -74,30 +80,33 @@ def _of_record(record: Any, where: str) -> Count:
         name: next(iter(value.values())) if isinstance(value, dict) and len(value) == 1 else value
         for name, value in record.items()
     }
-    return _count(plain, where)
+    return _count(plain, where, _FIELDS)
 
 
 def _in_csv(text: str) -> Iterator[Count]:
     try:
-        rows = [row for row in csv.reader(io.StringIO(text, newline="")) if any(row)]
+        rows = [(at, row) for at, row in enumerate(csv.reader(io.StringIO(text, newline="")), 1) if any(row)]
     except csv.Error as wrong:
         raise DumpError(f"the file is no CSV: {wrong}") from wrong
-    names = [name.strip().lower() for name in rows[0]] if rows else []
+    names = [name.strip().lower() for name in rows[0][1]] if rows else []
     has_header = any(name in _PLACES for name in names)
-    for number, row in enumerate(rows[has_header:], 1 + has_header):
+    for at, row in rows[has_header:]:
         fields = dict(zip(names if has_header else ("page", "claps"), map(str.strip, row), strict=False))
-        yield _count(fields, f"row {number}")
+        yield _count(fields, f"row {at}", _COLUMNS)
 
 
-def _count(fields: dict[str, Any], where: str) -> Count:
+def _count(fields: dict[str, Any], where: str, expected: str) -> Count:
     place = next((name for name in _PLACES if fields.get(name)), None)
     column = next((name for name in _KINDS if fields.get(name) not in (None, "")), None)
     if place is None or column is None:
-        raise DumpError(f"{where} does not say of what, or how many")
+        raise DumpError(f"{where} does not say of what, or how many: {expected}")
     text = str(fields[column])
     if not text.isascii() or not text.isdigit() or len(text) > 12:
         raise DumpError(f"{where}: a count is a whole number, not {text!r}")
     name = str(fields[place])
-    if place == "item" and ":" in name:
-        return Count(int(text), item=name)
+    if name.lower().startswith(_BEGINS_OF_ITEMS) or (place == "item" and ":" in name):
+        try:
+            return Count(int(text), item=check_item(name))
+        except UsageError as wrong:
+            raise DumpError(f"{where}: {wrong}") from wrong
     return Count(int(text), page=name, kind=_KINDS[column])

@@ -23,9 +23,10 @@ exit codes:
   0    done; every press, reset or erasure was acknowledged by as many nodes as the cluster wants
   1    a press was refused, or not acknowledged in time (--wait); unacknowledged ones are kept and sent at the
        next start. A reset or an erasure was not done, or is not known to enough nodes yet.
-       There is no backup, or nothing was restored
+       There is no backup or export, nothing was restored, or an import is not known to be whole: import the
+       same again
   2    the command was not understood, or does not fit the item or the files that are there
   3    no node was reachable
-  4    the node refuses this client for good and says why; reset, backup: it refuses the admin token, or
-       has none
+  4    the node refuses this client for good and says why; an operator's command: it refuses the admin
+       token, or has none
   130  interrupted, or nobody reads the output any more"""

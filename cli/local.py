@@ -5,7 +5,9 @@ project's configuration (`nginx_entry`) or, where that is not installed, a forwa
 (`forwarder`). It says where everything is, starts again what ends, and ends all of it on Ctrl-C or SIGTERM.
 Everything it writes stays under its folder, `.data`.
 
-Exit codes: 0 stopped as told, 1 it could not start (the reason is printed), 2 usage.
+A node that no restart mends ends all of it at the start; later, the others go on without that node.
+
+Exit codes: 0 stopped as told, 1 it could not start, or no node is left (the reason is printed), 2 usage.
 """
 
 import argparse
@@ -17,10 +19,10 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 
@@ -34,6 +36,11 @@ POLL_S: Final = 0.1
 # A node has 10 s from SIGTERM to its end; a second more, then it is killed, so that all is over within 12 s.
 STOP_NODES_S: Final = 11.0
 STOP_ENTRY_S: Final = 1.0
+# A node's exit codes that would come again at each start, and what to do; docs/operations.md has all.
+HOPELESS: Final = {
+    2: "correct these variables, which docs/operations.md explains, and start again",
+    3: "do what it says, for which docs/runbook.md has more, and start again",
+}
 
 
 class LaunchError(Exception):
@@ -46,7 +53,7 @@ class Launcher:
     def __init__(self, plan: Plan, *, may_use_nginx: bool) -> None:
         self._plan = plan
         self._may_use_nginx = may_use_nginx
-        self._tasks: dict[Child, asyncio.Task[None]] = {}
+        self._tasks: dict[Child, asyncio.Task[str]] = {}
         self._nodes: list[Child] = []
         self._forwarder: Forwarder | None = None
 
@@ -69,24 +76,43 @@ class Launcher:
         self._plan.logs.mkdir(parents=True, exist_ok=True)
         for node in self._plan.nodes:
             env = self._plan.environment(node, os.environ)
-            self._nodes.append(self._start(node.name, [sys.executable, "-m", "app"], env))
+            self._nodes.append(self._start(node.name, [sys.executable, "-m", "app"], env, HOPELESS))
         entry = await self._start_entry()
-        try:
-            async with asyncio.timeout(READY_WITHIN_S):
-                await asyncio.gather(*map(_wait_until_ready, self._plan.nodes))
-        except TimeoutError:
+        if not await self._are_all_ready():
             say(f"not every node is ready after {READY_WITHIN_S:.0f} s: see {self._plan.logs}")
-        _introduce(self._plan, entry)
-        # They run until they are told to stop; one that ends otherwise shows a mistake in this program.
-        done, _ = await asyncio.wait(self._tasks.values(), return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
+        _introduce(self._plan, entry, [child.pid for child in self._nodes])
+        await self._watch()
 
-    def _start(self, name: str, command: Sequence[str], env: dict[str, str]) -> Child:
+    async def _are_all_ready(self) -> bool:
+        """Before `READY_WITHIN_S`. Raises `LaunchError` as soon as one cannot be."""
+        ready = asyncio.create_task(_wait_until_all_ready(self._plan.nodes))
+        either: list[asyncio.Future[Any]] = [ready, *self._tasks.values()]
+        try:
+            await asyncio.wait(either, timeout=READY_WITHIN_S, return_when=asyncio.FIRST_COMPLETED)
+            is_ready = ready.done()
+        finally:
+            ready.cancel()
+        for task in self._tasks.values():
+            if task.done():
+                raise LaunchError(task.result())
+        return is_ready
+
+    async def _watch(self) -> None:
+        """Until no node is left: what ends of itself is one that no restart mends, or a mistake in this program."""
+        running = set(self._tasks.values())
+        while True:
+            ended, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:
+                say(task.result())
+            if not any(self._tasks[node] in running for node in self._nodes):
+                raise LaunchError("no node is left, for the reasons above")
+            say("the others go on until Ctrl-C")
+
+    def _start(self, name: str, command: Sequence[str], env: dict[str, str], hopeless: Mapping[int, str]) -> Child:
         log = self._plan.logs / f"{name}.log"
         log.unlink(missing_ok=True)
         child = Child(name, command, env=env, log=log, say=say)
-        self._tasks[child] = asyncio.create_task(child.run(), name=name)
+        self._tasks[child] = asyncio.create_task(child.run(hopeless), name=name)
         return child
 
     async def _start_entry(self) -> str:
@@ -97,7 +123,7 @@ class Launcher:
             except subprocess.CalledProcessError as error:
                 say(f"nginx is installed but cannot be used, so a simple forwarder stands in: {error.stderr}")
             else:
-                self._start("nginx", command, dict(os.environ))
+                self._start("nginx", command, dict(os.environ), {})
                 return "nginx"
         self._forwarder = Forwarder([(HOST, node.port) for node in self._plan.nodes])
         await self._forwarder.start(HOST, self._plan.port)
@@ -154,6 +180,10 @@ def _can_bind(port: int) -> bool:
     return True
 
 
+async def _wait_until_all_ready(nodes: Sequence[NodePlan]) -> None:
+    await asyncio.gather(*map(_wait_until_ready, nodes))
+
+
 async def _wait_until_ready(node: NodePlan) -> None:
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=1.0)) as http:
         while True:
@@ -164,12 +194,13 @@ async def _wait_until_ready(node: NodePlan) -> None:
             await asyncio.sleep(POLL_S)
 
 
-def _introduce(plan: Plan, entry: str) -> None:
+def _introduce(plan: Plan, entry: str, pids: Sequence[int | None]) -> None:
     address = "" if plan.port == 8080 else f" --address {plan.entry}"
     say(f"\n{len(plan.nodes)} nodes behind one address ({entry})\n")
     say(f"  open      {plan.entry}")
-    for node in plan.nodes:
-        say(f"  {node.name}     http://{node.address}")
+    for node, pid in zip(plan.nodes, pids, strict=True):
+        say(f"  {node.name}     http://{node.address}   {'does not run' if pid is None else f'PID {pid}'}")
+    say(f"  admin     {plan.about_admin(os.environ)}")
     say(f"  terminal  {sys.executable} -m cli{address}")
     say(f"  logs      {plan.logs}/")
     say("  stop      Ctrl-C\n")

@@ -58,6 +58,13 @@ class Plan:
             ports |= {node.port: f"{node.name}, public", node.cluster_port: f"{node.name}, for its peers"}
         return ports
 
+    def about_admin(self, inherited: Mapping[str, str]) -> str:
+        """Whether the page for operators is there, and if not, how it comes to be; never the token."""
+        if any(inherited.get(name, "").strip() for name in ("LIKE_ADMIN_TOKEN", "LIKE_ADMIN_TOKEN_FILE")):
+            return f"{self.entry}/admin, with the LIKE_ADMIN_TOKEN that you have set"
+        # Exported, so that who makes it can look at it, and the terminal client has it.
+        return "/admin is off; export LIKE_ADMIN_TOKEN=$(openssl rand -hex 32), then make run, switches it on"
+
     def environment(self, node: NodePlan, inherited: Mapping[str, str]) -> dict[str, str]:
         """The settings of one node. What the person set and this plan does not decide, such as
         LIKE_PRESS_RATE, reaches the nodes as it is; so does a LIKE_SECRET of theirs.

@@ -1,6 +1,6 @@
 """What a person sees and hears, in Firefox, of a node that says what the test wants.
 
-Its driver switches neither scripts nor the network off: in `test_firefox.py` a frame has no script, and nginx stops.
+Its driver switches neither scripts nor the network off: in `test_firefox.py` a frame has none, and nginx stops.
 """
 
 import json

@@ -21,15 +21,16 @@ from tests.support.waiting import wait_for
 class Launched:
     """One launcher with the ports and the folder of its plan."""
 
-    def __init__(self, folder: Path, log: str, *arguments: str) -> None:
+    def __init__(self, folder: Path, log: str, *arguments: str, **settings: str) -> None:
         self.plan = Plan(_free_entry_port(folder), folder / "data")
         self._log = folder / log
         self._arguments = arguments
+        self._settings = settings
 
     def start(self) -> None:
         where = ["--port", str(self.plan.port), "--data", str(self.plan.folder)]
         command = [sys.executable, "-m", "cli.local", *where, *self._arguments]
-        self.process = Process("launcher", command, env={}, log=self._log)
+        self.process = Process("launcher", command, env=self._settings, log=self._log)
 
     async def wait_until_up(self) -> None:
         await wait_for(lambda: "Ctrl-C" in self.said(), 30.0, lambda: f"the addresses; it said: {self.said()}")
@@ -42,6 +43,13 @@ class Launched:
         names = {str(node.data_dir): node.name for node in self.plan.nodes}
         running = {_data_dir_of(process): int(process.name) for process in Path("/proc").glob("[0-9]*")}
         return {names[folder]: pid for folder, pid in running.items() if folder in names}
+
+    def spoil(self, name: str) -> None:
+        """Kill this node, which cannot start again without a folder."""
+        folder = self.plan.folder / name
+        folder.rename(folder.with_name(f"{name}-aside"))
+        folder.write_text("no folder")
+        os.kill(self.node_pids()[name], signal.SIGKILL)
 
     async def press(self) -> int:
         """One press through the entry; the item's count after it."""
@@ -69,8 +77,8 @@ async def launch(tmp_path: Path) -> AsyncIterator[Launch]:
     """Starts launchers on one folder, and ends what a test leaves running."""
     started: list[Launched] = []
 
-    def start(*arguments: str) -> Launched:
-        started.append(Launched(tmp_path, f"launcher{len(started) + 1}.log", *arguments))
+    def start(*arguments: str, **settings: str) -> Launched:
+        started.append(Launched(tmp_path, f"launcher{len(started) + 1}.log", *arguments, **settings))
         started[-1].start()
         return started[-1]
 
@@ -86,6 +94,10 @@ async def test_a_cluster_from_start_to_end(launch: Launch, entry: str) -> None:
     await launched.wait_until_up()
     assert f"{entry})" in launched.said()
     assert launched.plan.entry in launched.said()
+    for node in launched.plan.nodes:
+        named = f"  {node.name}     http://{node.address}   PID {launched.node_pids()[node.name]}\n"
+        assert named in launched.said()
+    assert "/admin is off" in launched.said()
     assert stat_mode(launched.plan.secret_file) == 0o600
 
     assert [await launched.press() for _ in range(6)][-1] == 6
@@ -95,6 +107,8 @@ async def test_a_cluster_from_start_to_end(launch: Launch, entry: str) -> None:
     os.kill(killed, signal.SIGKILL)
     await wait_for(lambda: launched.node_pids().get("node2", killed) != killed, 10.0, "another node2")
     assert "node2 ended (SIGKILL); starting it again" in launched.said()
+    runs_again = f"node2 runs again, PID {launched.node_pids()['node2']}\n"
+    await wait_for(lambda: runs_again in launched.said(), 5.0, "its new PID")
     await launched.press()
     await _until_counted(launched, 7)
 
@@ -120,6 +134,45 @@ async def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
         assert await launched.process.wait_until_ended(10.0) == 1
     assert f"{launched.plan.nodes[1].port} (node2, public)" in launched.said()
     assert str(launched.plan.nodes[0].port) not in launched.said()
+
+
+async def test_a_mistake_in_the_settings_ends_it_at_once_and_is_said_once(launch: Launch) -> None:
+    launched = launch(LIKE_ADMIN_TOKEN="short", LIKE_PRESS_RATE="fast")
+    assert await launched.process.wait_until_ended(20.0) == 1
+    said = launched.said()
+    assert said.count("The settings have mistakes") == said.count("LIKE_PRESS_RATE='fast'") == 1
+    assert "LIKE_ADMIN_TOKEN=" in said
+    assert "docs/operations.md" in said
+    assert "short" not in said
+    assert "again, PID" not in said
+    assert "Traceback" not in said
+    assert launched.node_pids() == {}
+    assert all(is_free(port) for port in launched.plan.ports())
+
+
+async def test_a_node_that_cannot_start_ends_it_with_what_the_node_says(launch: Launch, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "node2").write_text("no folder")
+    launched = launch("--no-nginx")
+    assert await launched.process.wait_until_ended(30.0) == 1
+    assert "node2 ended (exit code 3), which no restart mends" in launched.said()
+    assert launched.said().count(f"LIKE_DATA_DIR={launched.plan.nodes[1].data_dir} cannot be written") == 1
+    assert launched.node_pids() == {}
+
+
+async def test_a_node_that_can_no_longer_start_is_left_and_the_others_go_on(launch: Launch) -> None:
+    launched = launch("--no-nginx")
+    await launched.wait_until_up()
+    launched.spoil("node2")
+    await wait_for(lambda: "the others go on" in launched.said(), 10.0, "that node2 cannot start")
+    assert launched.said().count("cannot be written") == 1
+    assert await launched.press() == 1
+    assert launched.node_pids().keys() == {"node1", "node3"}
+    launched.spoil("node1")
+    launched.spoil("node3")
+    assert await launched.process.wait_until_ended(20.0) == 1
+    assert launched.said().count("cannot be written") == 3
+    assert "no node is left" in launched.said()
 
 
 async def test_a_second_launcher_on_the_same_folder_is_refused(launch: Launch) -> None:

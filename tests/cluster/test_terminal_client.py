@@ -175,6 +175,22 @@ async def test_an_operator_resets_an_item(cluster: Cluster, nginx: Nginx, client
     await cluster.assert_converged(ITEM, 1)
 
 
+async def test_counts_are_exported_and_imported_through_nginx(
+    cluster: Cluster, nginx: Nginx, client: Client, tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_text(cluster.admin_token)
+    token = ("--admin-token-file", str(tmp_path / "token"))
+    (tmp_path / "counts.csv").write_text("once:a,2345\nblog.example/a,120\ntap:red,4\n")
+    for added in ("+2,345, now", "nothing new,"):
+        code, events = await client.run(nginx.address, "import", str(tmp_path / "counts.csv"), *token)
+        assert (code, events[0]["text"]) == (0, f"1 of 3: once:a  {added} 2,345")
+        for item, count in (("once:a", 2345), ("clap:blog.example/a", 120), ("tap:red", 4)):
+            await cluster.assert_converged(item, count)
+    assert (await client.run(nginx.address, "export", str(tmp_path / "all.csv"), *token))[0] == 0
+    exported = {line.split(",")[0]: line.split(",")[2] for line in (tmp_path / "all.csv").read_text().splitlines()}
+    assert exported == {"item": "count", "once:a": "2345", "clap:blog.example/a": "120", "tap:red": "4"}
+
+
 async def test_a_visitor_is_forgotten_by_all_nodes(
     cluster: Cluster, three_nodes: list[Node], client: Client
 ) -> None:

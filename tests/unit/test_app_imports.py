@@ -33,6 +33,24 @@ async def test_the_same_import_again_changes_nothing_and_a_larger_one_adds_what_
     assert (await bring(site, item="once:a", first=100, visitors=20, n=1))[1]["count"] == 125
 
 
+async def test_it_is_answered_by_how_much_the_count_was_raised(site: Site) -> None:
+    for body, added in (
+        ({"item": "once:a", "visitors": 120, "n": 1}, 120),
+        ({"item": "once:a", "visitors": 120, "n": 1}, 0),
+        ({"item": "once:a", "first": 100, "visitors": 25, "n": 1}, 5),
+        ({"item": "once:a", "label": "other", "visitors": 3, "n": 1}, 3),
+        ({"item": "clap:a", "visitors": 2, "n": 30}, 60),
+        ({"item": "clap:a", "visitors": 3, "n": 50}, 90),
+        ({"item": "clap:a", "visitors": 3, "n": 20}, 0),
+    ):
+        assert (await bring(site, **body))[1]["added"] == added
+    await site.client.post("/api/items/clap%3Aa/press", json={"n": 7})
+    assert (await bring(site, item="clap:a", visitors=3, n=50))[1]["added"] == 0, "others' presses are not its own"
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    await site.client.post("/api/admin/items/clap%3Aa/reset", headers=headers)
+    assert (await bring(site, item="clap:a", visitors=2, n=30))[1]["added"] == 60, "all of it was reset"
+
+
 async def test_an_import_is_one_line_of_the_log(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     await bring(site, item="once:a", first=7, visitors=120, n=1)

@@ -44,6 +44,12 @@ def test_lines_that_mean_nothing_are_explained(line: str) -> None:
         parse_command(line.split())
 
 
+@pytest.mark.parametrize(("line", "hint"), [("like 3", "like many 3"), ("Like 30 5", "like many 30 5")])
+def test_a_like_with_a_number_is_told_of_like_many(line: str, hint: str) -> None:
+    with pytest.raises(UsageError, match=f"{hint}$"):
+        parse_command(line.split())
+
+
 @pytest.mark.parametrize(
     "item", ["tap:home", "once:blog/post-42", "clap:a.b_c~d@e%2F", "tap:" + "x" * 200, "tap:..."]
 )
@@ -95,6 +101,17 @@ def test_help_documents_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> No
     told = capsys.readouterr().out
     assert "exit codes:" in told
     assert "like many" in told
+
+
+def test_help_says_what_an_import_does_to_the_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("import", "export"):
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        told = " ".join(capsys.readouterr().out.split())
+        assert "adds the counts of FILE to those that are there" in told
+        assert "An export belongs into another or an empty cluster: in its own everything counts twice" in told
+        assert "and a node's own address" not in told
+        assert "backup, export, import: where the admin token stands" in told
 
 
 def addresses_of(given: str, *met: str) -> Addresses:

@@ -30,10 +30,40 @@ def test_applause_buttons_table_is_read_as_dynamodb_writes_it(text: str) -> None
         ("b.example/x,6", Count(6, page="b.example/x", kind="clap")),
         ('"b.example/x, y",7', Count(7, page="b.example/x, y", kind="clap")),
         ("b.example/x\u2028y,8", Count(8, page="b.example/x\u2028y", kind="clap")),
+        ("once:blog/post-42,30", Count(30, item="once:blog/post-42")),
+        ("page,claps\ntap:red,4", Count(4, item="tap:red")),
+        ("count,item\n5,clap:talk", Count(5, item="clap:talk")),
+        ("tap.example/x,6", Count(6, page="tap.example/x")),
+        ("https://tap:80/x,6", Count(6, page="https://tap:80/x")),
     ],
 )
 def test_a_csv_says_of_what_by_its_header_or_is_of_pages_and_claps(text: str, count: Count) -> None:
     assert counts_in(text) == [count]
+
+
+def test_each_row_says_for_itself_whether_it_is_of_an_item_or_of_a_page() -> None:
+    assert counts_in("once:blog/post-42,30\nblog.example/a,12\ntap:red,4\n") == [
+        Count(30, item="once:blog/post-42"),
+        Count(12, page="blog.example/a"),
+        Count(4, item="tap:red"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a.example,1\n\ntap://b.example,2", "a.example,1\n\nonce:,2", "a.example,1\n\nTap:red,2",
+     "item,count\n\nvote:a,2", "item,count\n\nclap:a b,2"],
+)  # fmt: skip
+def test_what_begins_like_an_item_and_is_none_is_a_mistake_of_its_row(text: str) -> None:
+    with pytest.raises(DumpError, match=r"row 3: '.*' is no item"):
+        counts_in(text)
+
+
+@pytest.mark.parametrize("text", ["once:a", "once:a;30", "item;count\nonce:a;30", "page,claps\nb.example", ",3"])
+def test_a_row_without_columns_is_answered_with_what_they_are(text: str) -> None:
+    expected = r"row [12] does not say of what, or how many: .*commas.*item,count.*page,claps"
+    with pytest.raises(DumpError, match=expected):
+        counts_in(text)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from tests.support.ports import free_port
 from tests.support.waiting import wait_for
 
 FOLDER = Path("/srv/like")
+HOPELESS = {4: "mend it"}
 
 
 def test_every_node_knows_all_others_and_shares_one_secret() -> None:
@@ -46,18 +47,32 @@ def test_a_persons_own_settings_reach_the_nodes() -> None:
     assert "LIKE_SECRET_FILE" not in env
 
 
+@pytest.mark.parametrize("given", [{}, {"LIKE_ADMIN_TOKEN": " "}])
+def test_that_the_admin_page_is_off_is_said_with_how_to_switch_it_on(given: dict[str, str]) -> None:
+    said = Plan(8080, FOLDER).about_admin(given)
+    assert said.startswith("/admin is off; ")
+    assert "export LIKE_ADMIN_TOKEN=$(openssl rand -hex 32)" in said
+
+
+@pytest.mark.parametrize("variable", ["LIKE_ADMIN_TOKEN", "LIKE_ADMIN_TOKEN_FILE"])
+def test_where_the_admin_page_is_on_its_address_is_said_and_never_the_token(variable: str) -> None:
+    said = Plan(8080, FOLDER).about_admin({variable: "very-secret"})
+    assert said.startswith("http://localhost:8080/admin")
+    assert "very-secret" not in said
+
+
 class Shop:
     """Children with what they say; ended with the test."""
 
     def __init__(self, folder: Path) -> None:
         self.said: list[str] = []
         self.log = folder / "child.log"
-        self._children: list[tuple[Child, asyncio.Task[None]]] = []
+        self._children: list[tuple[Child, asyncio.Task[str]]] = []
 
-    def start(self, program: str) -> tuple[Child, asyncio.Task[None]]:
+    def start(self, program: str) -> tuple[Child, asyncio.Task[str]]:
         command = [sys.executable, "-u", "-c", program]
         child = Child("child", command, env=os.environ, log=self.log, say=self.said.append)
-        self._children.append((child, asyncio.create_task(child.run())))
+        self._children.append((child, asyncio.create_task(child.run(HOPELESS))))
         return self._children[-1]
 
     async def end(self) -> None:
@@ -82,9 +97,40 @@ async def test_what_ends_is_started_again_and_its_last_words_are_said(
 ) -> None:
     monkeypatch.setattr(child, "RESTART_AFTER_S", 0.05)
     shop.start("print('no disk'); raise SystemExit(3)")
-    await wait_for(lambda: len(shop.said) >= 2, 10.0, "two ends")
-    assert shop.said[0] == "child ended (exit code 3); starting it again\n    no disk"
+    await wait_for(lambda: len(shop.said) >= 3, 10.0, "two ends")
+    ended = "child ended (exit code 3); starting it again\n    no disk"
+    assert (shop.said[0], shop.said[2]) == (ended, ended)
     assert shop.lines() == ["no disk", "no disk"]
+
+
+async def test_what_is_started_again_is_named_with_its_new_pid(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child, "RESTART_AFTER_S", 0.05)
+    started, _ = shop.start("import os, time; print(os.getpid()); time.sleep(60)")
+    await wait_for(lambda: len(shop.lines()) == 1, 5.0, "the first to be up")
+    assert (started.pid, shop.said) == (int(shop.lines()[0]), []), "the first is named where all are"
+    started.kill()
+    await wait_for(lambda: len(shop.lines()) == 2, 5.0, "the second to be up")
+    assert started.pid == int(shop.lines()[1]) != int(shop.lines()[0])
+    assert shop.said == ["child ended (SIGKILL); starting it again", f"child runs again, PID {started.pid}"]
+
+
+async def test_what_a_restart_cannot_mend_is_not_started_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child, "RESTART_AFTER_S", 0.05)
+    program = f"""
+if "old words" not in open({str(shop.log)!r}).read():
+    print("old words")
+    raise SystemExit(1)
+print('{{"event": "a line of the log"}}')
+print("no folder:")
+print("  /srv")
+raise SystemExit(4)
+"""
+    started, running = shop.start(program)
+    why = await asyncio.wait_for(running, 10.0)
+    # Neither what an earlier run has said, nor lines of the log.
+    assert why == "child ended (exit code 4), which no restart mends:\n    no folder:\n      /srv\nmend it"
+    assert started.pid is None
+    assert shop.said[0] == "child ended (exit code 1); starting it again\n    old words"
 
 
 async def test_a_killed_child_has_no_last_words(shop: Shop) -> None:
@@ -97,7 +143,7 @@ async def test_what_is_told_to_stop_is_not_started_again(shop: Shop) -> None:
     child, running = shop.start("import time; print('up'); time.sleep(60)")
     await wait_for(lambda: shop.lines() == ["up"], 5.0, "the child to be up")
     child.stop()
-    await asyncio.wait_for(running, 5.0)
+    assert await asyncio.wait_for(running, 5.0) == ""
     assert shop.said == []
 
 
