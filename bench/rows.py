@@ -163,8 +163,8 @@ def _idle(subject: Subject, folder: Path, seconds: float) -> Sample:
 # Why goals are missed, by whoever has looked into it.
 _RANDOM_ROW: Final = (
     "every press is two rows somewhere in the table, the tally's and its item's: two walks down trees, their pages"
-    " of log and fsync, and the same again when the log is copied. SQLite's part alone is over 12 µs, and where"
-    " all fits into its cache it is not much less (growth, below)"
+    " of log and fsync, and the same again when the log is copied. SQLite's part alone is over 12 µs (`python -m"
+    " bench.parts rows`), and where all fits into its cache it is not much less (growth, below)"
 )
 _LOOP_TOO: Final = "the loop, which shares its core with that, misses its 5 µs too"
 _PER_COUNT: Final = "µs per delivered count"
@@ -173,7 +173,7 @@ ROWS: Final = (
     Row(
         "fan-1000", "fan-out, one item, 1,000 watchers", _PER_COUNT, 1.25, _fan(1000), FAN, of="ratio",
         why="each count is a commit of its own, on disk before anybody hears of it: 0.4 ms of processor time, or "
-        "0.4 µs of each of 1,000 delivered counts; and to call `send` costs Python half a microsecond more than C."
+        "0.4 µs of each of 1,000 delivered counts; what is left is what a call of `send` costs Python more than C."
         " What others do in a loop without a commit, in C too (nchan), costs about as much.",
     ),
     Row(
