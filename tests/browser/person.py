@@ -23,6 +23,27 @@ LOOK: Final = """(hidden) => {
     document.dispatchEvent(new Event('visibilitychange'));
 }"""
 
+# Notes every number that an element shows from now on, in `recorded`.
+RECORD: Final = """(count) => {
+    window.recorded = [Number(count.textContent)];
+    new MutationObserver(() => recorded.push(Number(count.textContent)))
+        .observe(count, { childList: true, characterData: true, subtree: true });
+}"""
+
+# Notes what a page's scripts ask for from now on, in `asked`, and how many answers have not come to their end: at
+# once, which the browser's own events are not.
+NOTE_FETCHES: Final = """(() => {
+    const { fetch } = window;
+    Object.assign(window, { asked: [], unanswered: 0 });
+    window.fetch = async (url, ...more) => {
+        asked.push(String(url));
+        unanswered += 1;
+        const answer = await fetch(url, ...more);
+        answer.clone().text().then(() => (unanswered -= 1));
+        return answer;
+    };
+})()"""
+
 # Waits until whatever is written under the lock of this site is stored.
 UNLOCKED: Final = "navigator.locks.request(`like@${location.origin}`, () => {})"
 
@@ -67,14 +88,7 @@ class Tab:
 
     async def record_counts(self, item: str) -> None:
         """Every number that is shown from now on, for `recorded_counts`."""
-        count = self.form(item).locator(".count")
-        await count.evaluate(
-            """(count) => {
-                window.recorded = [Number(count.textContent)];
-                new MutationObserver(() => recorded.push(Number(count.textContent)))
-                    .observe(count, { childList: true, characterData: true, subtree: true });
-            }"""
-        )
+        await self.form(item).locator(".count").evaluate(RECORD)
 
     async def recorded_counts(self) -> list[int]:
         counts: list[int] = await self.page.evaluate("window.recorded")

@@ -1,5 +1,6 @@
 """The page for a hall, and the overlay for a stream."""
 
+import base64
 import itertools
 from typing import Any, Final
 
@@ -7,6 +8,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.lines import Line
+from tests.browser.person import LOOK, NOTE_FETCHES
 from tests.browser.puppet import Puppet
 from tests.browser.site import Site
 from tests.support.waiting import wait_for
@@ -23,10 +25,34 @@ IN_THE_AIR_MAX: Final = 24
 TOP_MS: Final = 5000
 
 
+# Of a picture: how opaque its corners are, and its most opaque place.
+OPACITIES: Final = """async (picture) => {
+    const image = await createImageBitmap(await (await fetch(`data:image/png;base64,${picture}`)).blob());
+    const { width, height } = image;
+    const canvas = new OffscreenCanvas(width, height).getContext("2d");
+    canvas.drawImage(image, 0, 0);
+    const { data } = canvas.getImageData(0, 0, width, height);
+    const alpha = (x, y) => data[4 * (y * width + x) + 3];
+    const corners = [[0, 0], [width - 1, 0], [0, height - 1], [width - 1, height - 1]].map(([x, y]) => alpha(x, y));
+    return [corners, data.reduce((most, each, index) => (index % 4 === 3 ? Math.max(most, each) : most), 0)];
+}"""
+
+
+async def opacities(page: Page) -> tuple[list[int], int]:
+    """As streaming software sees it, in which a page has no ground of its own."""
+    picture = base64.b64encode(await page.screenshot(omit_background=True)).decode()
+    blank = await page.context.new_page()
+    corners, most = await blank.evaluate(OPACITIES, picture)
+    await blank.close()
+    return corners, most
+
+
 async def on_strings(
-    site: Site, path: str, *, motion: str = "no-preference", **context: Any
+    site: Site, path: str, *, motion: str = "no-preference", clock: bool = False, **context: Any
 ) -> tuple[Page, Puppet]:
     page = (await (await site.meet(reduced_motion=motion, **context)).new_tab()).page
+    if clock:
+        await page.clock.install()
     puppet = await Puppet.before(page)
     await page.goto(site.nginx.address + path)
     # It is told 0 then; what the test says comes after that.
@@ -80,6 +106,36 @@ async def test_a_line_shows_how_many_presses_there_were_each_second(calm_site: S
     assert await line.has_drawn(100)
 
 
+async def test_a_line_goes_back_three_minutes(calm_site: Site) -> None:
+    page, puppet = await on_strings(calm_site, "/event/tap%3Aa", clock=True)
+    (line,) = await Line.all_of(page, "Presses a second", clock=True)
+    for second in range(240):
+        await puppet.tell(type="counts", counts={"tap:a": second})
+        await page.clock.run_for(1000)
+    points, paper = await line.seconds()
+    assert 175 <= points <= 180
+    assert paper == pytest.approx(180, abs=1)
+    assert 175 <= len(await line.values()) <= 181
+
+
+async def test_a_hidden_page_asks_for_nothing(calm_site: Site) -> None:
+    """And for what it has missed soon after it is looked at."""
+    page, _ = await on_strings(calm_site, "/event/tap%3Aa", clock=True)
+    await page.evaluate(NOTE_FETCHES)
+
+    async def asked_within_20_s() -> int:
+        for _ in range(20):
+            await page.clock.run_for(1000)
+        asked: list[str] = await page.evaluate("asked.splice(0)")
+        return sum(url.startswith("/api/top") for url in asked)
+
+    assert await asked_within_20_s() == 4
+    await page.evaluate(LOOK, True)
+    assert await asked_within_20_s() == 0
+    await page.evaluate(LOOK, False)
+    assert await asked_within_20_s() == 4
+
+
 async def test_no_hearts_for_those_who_asked_for_calm(calm_site: Site) -> None:
     page, puppet = await on_strings(calm_site, "/event/tap%3Aa", motion="reduce")
     puppet.say(type="counts", counts={"tap:a": 50})
@@ -92,7 +148,9 @@ async def test_the_overlay_lies_on_nothing_and_only_watches(calm_site: Site) -> 
     page, puppet = await on_strings(calm_site, "/overlay/tap%3Aa")
     puppet.say(type="counts", counts={"tap:a": 5})
     await expect(page.locator(".count")).to_have_text("5")
-    assert await page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgba(0, 0, 0, 0)"
+    corners, most = await opacities(page)
+    assert corners == [0, 0, 0, 0]
+    assert most == 255, "the number is there"
     assert await page.locator("button, a, form").count() == 0
     assert {message["type"] for message in puppet.heard} == {"watch"}
 

@@ -3,6 +3,7 @@
 import pytest
 from playwright.async_api import expect
 
+from tests.browser.live_regions import regions_of
 from tests.browser.site import Site
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -65,7 +66,7 @@ async def test_a_screen_reader_gets_constant_names_and_one_polite_line(calm_site
     await tab.assert_liked(item, True)
     await expect(button).to_have_accessible_name("Like")
     await expect(button).to_have_accessible_description("1 like You like this")
-    assert await tab.page.locator("[aria-live], [role=status], [role=alert], output").count() == 1
+    assert await regions_of(tab.page) == ["told"]
 
 
 async def test_nothing_moves_for_those_who_asked_for_calm(calm_site: Site, name: str) -> None:

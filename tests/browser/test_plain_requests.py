@@ -1,13 +1,34 @@
-"""`<like-button>` where no WebSocket comes through: by a stream of events, or by asking again and again."""
+"""Where no WebSocket comes through: by a stream of events, or by asking again and again."""
+
+import re
+from pathlib import Path
+from typing import Final
 
 import pytest
+from playwright.async_api import Page, expect
 
 from tests.browser.embedded import NO_WEBSOCKET, Embedded, embed
-from tests.browser.person import LOOK
+from tests.browser.person import LOOK, NOTE_FETCHES, Tab
 from tests.browser.site import Site
+from tests.support.nginx import Nginx
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+# What a proxy holds back that waits for an answer's end: an answer that ends at once passes.
+HELD_STREAMS: Final = re.compile(r"/api/stream\?(?!.*\bend=1)")
+# An nginx that passes on no upgrade, as of somebody who has read no page about WebSockets.
+NO_UPGRADE: Final = {"/live websocket;": "", "/live upgrade;": ""}
+# … and keeps what comes until there is much of it, or no more to come.
+IN_ONE_GO: Final = {
+    """proxy_read_timeout 4s;
+            proxy_send_timeout 30s;
+            proxy_buffering off;""": """proxy_read_timeout 4s;
+            proxy_ignore_headers X-Accel-Buffering;
+            proxy_buffer_size 64k;
+            proxy_buffers 8 64k;
+            proxy_busy_buffers_size 128k;"""
+}
 
 
 @pytest.mark.parametrize("way", ["stream", "poll"])
@@ -19,8 +40,7 @@ async def test_where_no_websocket_comes_through_everything_goes_by_plain_request
     asked: list[str] = []
     person.context.on("request", lambda request: asked.append(request.url))
     if way == "poll":
-        # A proxy that holds a stream back until it ends.
-        await person.context.route(lambda url: "/api/stream" in url and "end=1" not in url, lambda route: None)
+        await person.context.route(HELD_STREAMS, lambda route: None)
     body = f'<like-button item="{item}"></like-button><like-button item="tap:{item[5:]}"></like-button>'
     reader = await embed(calm_site, name, body, script=NO_WEBSOCKET, person=person)
     await reader.wait_until_live(20)
@@ -42,22 +62,28 @@ async def test_where_no_websocket_comes_through_everything_goes_by_plain_request
     assert ("end=1" in " ".join(asked)) == (way == "poll")
 
 
-async def test_a_page_that_polls_asks_at_once_when_it_is_looked_at(calm_site: Site, name: str) -> None:
-    """A hidden one asks every 15 s: its silence is doubted 3 s after it is looked at."""
-    person = await calm_site.meet()
-    await person.context.route(lambda url: "/api/stream" in url and "end=1" not in url, lambda route: None)
+async def polling_page(site: Site, name: str) -> Page:
+    """A blog's page that is live by asking, and whose clock stands where the test moves it."""
+    person = await site.meet()
+    await person.context.route(HELD_STREAMS, lambda route: None)
     page = await person.context.new_page()
     await page.clock.install()
     await page.add_init_script(NO_WEBSOCKET)
     body = f'<like-button item="tap:{name}"></like-button>'
-    await page.goto(calm_site.blog.write(f"/{name}", calm_site.nginx.address, body))
-    reader = Embedded(page)
+    await page.goto(site.blog.write(f"/{name}", site.nginx.address, body))
 
     async def is_live() -> bool:
         await page.clock.run_for(500)
         return await page.locator("like-button").get_attribute("state") == "live"
 
     await wait_for(is_live, 20, "the page to ask")
+    return page
+
+
+async def test_a_page_that_polls_asks_at_once_when_it_is_looked_at(calm_site: Site, name: str) -> None:
+    """A hidden one asks every 15 s: its silence is doubted 3 s after it is looked at."""
+    page = await polling_page(calm_site, name)
+    reader = Embedded(page)
     await page.evaluate(LOOK, True)
     await page.clock.run_for(4000)
     other = await (await calm_site.meet()).open(f"tap:{name}")
@@ -68,26 +94,40 @@ async def test_a_page_that_polls_asks_at_once_when_it_is_looked_at(calm_site: Si
     await reader.assert_shows("1")
 
 
-async def test_own_presses_over_a_stream_never_make_the_number_jump(calm_site: Site, name: str) -> None:
+async def test_a_hidden_page_that_polls_asks_six_times_less(calm_site: Site, name: str) -> None:
+    page = await polling_page(calm_site, name)
+    await page.evaluate(NOTE_FETCHES)
+
+    async def is_answered() -> bool:
+        return bool(await page.evaluate("unanswered === 0"))
+
+    async def asked_within_15_s() -> int:
+        for _ in range(30):
+            await page.clock.run_for(500)
+            # However long that takes: the page's clock stands meanwhile.
+            await wait_for(is_answered, 5, "the node's answer")
+        return len(await page.evaluate("asked.splice(0)"))
+
+    assert 5 <= await asked_within_15_s() <= 7
+    await page.evaluate(LOOK, True)
+    assert 1 <= await asked_within_15_s() <= 2
+    await expect(page.locator("like-button")).to_have_attribute("state", "live")
+
+
+@pytest.mark.parametrize("script", ["", NO_WEBSOCKET], ids=["websocket", "stream"])
+async def test_own_presses_never_make_the_number_of_a_button_jump(calm_site: Site, name: str, script: str) -> None:
     item = f"tap:{name}"
-    reader = await embed(calm_site, name, f'<like-button item="{item}"></like-button>', script=NO_WEBSOCKET)
+    reader = await embed(calm_site, name, f'<like-button item="{item}"></like-button>', script=script)
     await reader.wait_until_live(20)
     await reader.assert_shows("0")
-    await reader.page.evaluate(
-        """() => {
-            const count = document.querySelector("like-button").shadowRoot.querySelector("[part=count]");
-            window.recorded = [Number(count.textContent)];
-            new MutationObserver(() => recorded.push(Number(count.textContent)))
-                .observe(count, { childList: true, characterData: true, subtree: true });
-        }"""
-    )
+    await reader.record_counts()
     for _ in range(20):
         await reader.button().click()
-    await reader.assert_shows("20")
     await calm_site.cluster.assert_converged(item, 20)
-    recorded = await reader.page.evaluate("recorded")
-    assert recorded == sorted(recorded)
-    assert recorded[-1] == 20
+    # All that the node says of them has come before it tells of another's.
+    await (await (await calm_site.meet()).open(item)).press(item)
+    await reader.assert_shows("21")
+    assert await reader.recorded_counts() == list(range(22))
 
 
 @pytest.mark.parametrize("way", ["stream", "poll"])
@@ -95,7 +135,7 @@ async def test_who_forgets_is_forgotten_also_without_a_websocket(calm_site: Site
     item = f"clap:{name.partition('[')[0]}-{way}"
     person = await calm_site.meet()
     if way == "poll":
-        await person.context.route(lambda url: "/api/stream" in url and "end=1" not in url, lambda route: None)
+        await person.context.route(HELD_STREAMS, lambda route: None)
     body = f'<like-button item="{item}"></like-button>'
     reader = await embed(calm_site, f"forget-{way}", body, script=NO_WEBSOCKET, person=person)
     await reader.wait_until_live(30)
@@ -108,3 +148,47 @@ async def test_who_forgets_is_forgotten_also_without_a_websocket(calm_site: Site
     await reader.button().click()
     await reader.assert_shows("1")
     await calm_site.cluster.assert_converged(item, 1)
+
+
+@pytest.mark.parametrize("way", ["stream", "poll"])
+async def test_behind_a_proxy_that_lets_no_websocket_through_all_goes_on(
+    calm_site: Site, name: str, tmp_path: Path, way: str
+) -> None:
+    """A real one, in front of the same nodes: on a page of theirs, and on a blog's."""
+    item, person = f"tap:{name}", await calm_site.meet()
+    asked: list[str] = []
+    heard: list[str | bytes] = []
+
+    def hear(frame: str | bytes) -> None:
+        heard.append(frame)
+
+    person.context.on("request", lambda request: asked.append(request.url))
+    tab, blog = await person.new_tab(), await person.context.new_page()
+    for page in (tab.page, blog):
+        page.on("websocket", lambda socket: socket.on("framereceived", hear))
+        await page.add_init_script("Math.random = () => 0.3;")  # Without chance, retries follow soon.
+    changes = NO_UPGRADE if way == "stream" else NO_UPGRADE | IN_ONE_GO
+    nodes = [f"127.0.0.1:{node.port}" for node in calm_site.nodes]
+    async with Nginx(tmp_path, nodes, changes=changes) as proxy:
+        tab, reader = Tab(tab.page, proxy.address), Embedded(blog)
+        await tab.open(item, is_live=False)
+        await blog.goto(
+            calm_site.blog.write(f"/{name}", proxy.address, f'<like-button item="{item}"></like-button>')
+        )
+        await tab.wait_until_live(20)
+        await reader.wait_until_live(20)
+        await tab.page.bring_to_front()
+        await tab.press(item, 3)
+        await tab.assert_saved(10)
+        await reader.assert_shows("3")
+        await blog.bring_to_front()
+        await reader.button().click()
+        await calm_site.cluster.assert_converged(item, 4)
+        other = await (await calm_site.meet()).open(item)
+        await other.press(item)
+        await tab.assert_shows(item, 5, within_s=5)
+        await reader.assert_shows("5")
+        assert not heard
+        assert ("end=1" in " ".join(asked)) == (way == "poll")
+        await tab.close()
+        await blog.close()
