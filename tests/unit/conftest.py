@@ -1,7 +1,7 @@
 """Fixtures of the `app` tests, and what all unit tests have in common."""
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,14 @@ __all__ = ["ann", "ben", "hall", "ledger", "one_at_a_time", "reopen"]  # fixture
 # A busy machine must not fail a property that holds.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What a log has of odd bytes can be told to another process."""
+    report = yield
+    report.sections = [(name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections]
+    return report
 
 
 @pytest.fixture(autouse=True)
