@@ -44,7 +44,7 @@ _SECURITY_HEADERS: Final = {
 }
 
 
-def policy_in_frames(request: web.Request) -> str:
+def _policy_in_frames(request: web.Request) -> str:
     """The policy of a page that may stand in a frame: on this site's pages, and on those of listed origins."""
     return _LOADS + " ".join(["'self'", *request.app[keys.ORIGINS].all])
 
@@ -54,7 +54,9 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     if response.status == 101:
         return
     for name, value in _SECURITY_HEADERS.items():
-        response.headers.setdefault(name, value)
+        response.headers[name] = value
+    if request.path.startswith("/embed/"):
+        response.headers["Content-Security-Policy"] = _policy_in_frames(request)
     response.headers.popall("Server", None)
     response.headers.update(cors_headers(request))
     if request.path.startswith("/static/"):

@@ -165,8 +165,6 @@ async def _render(
         "origin": guards.origin_of(request),
     }
     answer = aiohttp_jinja2.render_template(template, request, context)
-    if page == "embed":
-        answer.headers["Content-Security-Policy"] = guards.policy_in_frames(request)
     answer.headers["Cache-Control"] = "private, no-cache"
     answer.headers["Vary"] = "Cookie, Accept-Language"
     return answer

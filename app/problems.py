@@ -18,7 +18,7 @@ from app import problem_page
 from app.refusals import REFUSALS, error
 
 CONTENT_TYPE: Final = "application/problem+json"
-_DETAILS: Final = {404: "No page has this address. /admin is there where an admin token is set."}
+_ON_PAGES: Final = {404: "No page has this address. /admin is there where an admin token is set."}
 _KEPT: Final = ("Allow", "Upgrade", "Sec-WebSocket-Version")
 
 _log = structlog.get_logger(__name__)
@@ -57,8 +57,8 @@ async def answer_problems(request: web.Request, handler: Handler) -> web.StreamR
         if refused.status < 400:
             raise
         kept = {name: value for name, value in refused.headers.items() if name in _KEPT}
-        detail = _DETAILS.get(refused.status, refused.reason)
-        answer = _answer(refused.status, {"detail": detail}, kept)
+        answer = _answer(refused.status, {"detail": refused.reason}, kept)
+        detail = _ON_PAGES.get(refused.status, refused.reason)
     except Exception:  # noqa: BLE001 - logged, and answered
         _log.exception("http.failed", method=request.method, route=_route_of(request))
         detail = "This node failed to answer."

@@ -8,7 +8,7 @@ those that may be among them. Of all others, what is frozen is not shown.
 
 import heapq
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from operator import itemgetter
 from typing import Final
 
@@ -56,16 +56,13 @@ class Top:
 
     def _find(self, since: float) -> list[tuple[str, int]]:
         hidden = self._hidden()
-        return largest(
+        pressed = (
             (item, count)
             for item, (at, count) in self._changed.items()
             if at >= since and count > 0 and item not in hidden
         )
-
-
-def largest(counts: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
-    """At most `TOP_ITEMS` of them, the largest first; equal ones in the order in which they come."""
-    return heapq.nlargest(TOP_ITEMS, counts, key=itemgetter(1))
+        # By name where they are equal: of all nodes in the same order.
+        return heapq.nlargest(TOP_ITEMS, pressed, key=lambda each: (each[1], each[0]))
 
 
 async def top_of(request: web.Request, named: Sequence[str]) -> list[tuple[str, int]]:
@@ -73,4 +70,5 @@ async def top_of(request: web.Request, named: Sequence[str]) -> list[tuple[str, 
     if not named:
         return request.app[keys.TOP].items()
     states = (await asking.read(request.app[keys.DESK].engine, named)).items
-    return largest((item, states[item].count) for item in named)
+    # Equal ones in the order in which they are named.
+    return heapq.nlargest(TOP_ITEMS, ((item, states[item].count) for item in named), key=itemgetter(1))

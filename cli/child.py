@@ -31,6 +31,8 @@ class Child:
         self._say = say
         self._process: asyncio.subprocess.Process | None = None
         self._is_stopping = asyncio.Event()
+        # Whatever ends from now on was fine once: it is started again.
+        self.is_settled = False
         # Where in the log the words of this run begin.
         self._began_at = 0
 
@@ -40,7 +42,7 @@ class Child:
         return self._process.pid if self._process is not None and self._process.returncode is None else None
 
     async def run(self, hopeless: Mapping[int, str]) -> str:
-        """Start it, and start it again, until it is told to stop or ends with an exit code that is `hopeless`.
+        """Start it, and start it again, until it is told to stop or ends unsettled with a `hopeless` exit code.
 
         Returns why it is not started again, and what to do, which `hopeless` says; nothing after `stop`.
         """
@@ -49,7 +51,7 @@ class Child:
             if self._is_stopping.is_set():
                 return ""
             ended = f"{self.name} ended ({_cause(code)})"
-            if code in hopeless:
+            if code in hopeless and not self.is_settled:
                 return f"{ended}, which no restart mends:{self._last_words()}\n{hopeless[code]}"
             self._say(f"{ended}; starting it again{self._tail(code)}")
             with suppress(TimeoutError):

@@ -106,7 +106,8 @@ def _count(fields: dict[str, Any], where: str, expected: str) -> Count:
     name = str(fields[place])
     if name.lower().startswith(_BEGINS_OF_ITEMS) or (place == "item" and ":" in name):
         try:
-            return Count(int(text), item=check_item(name))
+            # An export tells also of items of a kind that only a later version knows: what is 0 is not brought in.
+            return Count(int(text), item=check_item(name) if int(text) else name)
         except UsageError as wrong:
             raise DumpError(f"{where}: {wrong}") from wrong
     return Count(int(text), page=name, kind=_KINDS[column])

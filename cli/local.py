@@ -5,9 +5,9 @@ project's configuration (`nginx_entry`) or, where that is not installed, a forwa
 (`forwarder`). It says where everything is, starts again what ends, and ends all of it on Ctrl-C or SIGTERM.
 Everything it writes stays under its folder, `.data`.
 
-A node that no restart mends ends all of it at the start; later, the others go on without that node.
+A node that no restart mends ends all of it at the start; later, it is tried again and again: a disk may get room.
 
-Exit codes: 0 stopped as told, 1 it could not start, or no node is left (the reason is printed), 2 usage.
+Exit codes: 0 stopped as told, 1 it could not start (the reason is printed), 2 usage.
 """
 
 import argparse
@@ -80,8 +80,13 @@ class Launcher:
         entry = await self._start_entry()
         if not await self._are_all_ready():
             say(f"not every node is ready after {READY_WITHIN_S:.0f} s: see {self._plan.logs}")
+        for child in self._nodes:
+            child.is_settled = True
         _introduce(self._plan, entry, [child.pid for child in self._nodes])
-        await self._watch()
+        # They run until they are told to stop; one that ends otherwise shows a mistake in this program.
+        done, _ = await asyncio.wait(self._tasks.values(), return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
 
     async def _are_all_ready(self) -> bool:
         """Before `READY_WITHIN_S`. Raises `LaunchError` as soon as one cannot be."""
@@ -89,24 +94,14 @@ class Launcher:
         either: list[asyncio.Future[Any]] = [ready, *self._tasks.values()]
         try:
             await asyncio.wait(either, timeout=READY_WITHIN_S, return_when=asyncio.FIRST_COMPLETED)
-            is_ready = ready.done()
+            for task in self._tasks.values():
+                if task.done():
+                    raise LaunchError(task.result())
+            if ready.done():
+                ready.result()
+            return ready.done()
         finally:
             ready.cancel()
-        for task in self._tasks.values():
-            if task.done():
-                raise LaunchError(task.result())
-        return is_ready
-
-    async def _watch(self) -> None:
-        """Until no node is left: what ends of itself is one that no restart mends, or a mistake in this program."""
-        running = set(self._tasks.values())
-        while True:
-            ended, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-            for task in ended:
-                say(task.result())
-            if not any(self._tasks[node] in running for node in self._nodes):
-                raise LaunchError("no node is left, for the reasons above")
-            say("the others go on until Ctrl-C")
 
     def _start(self, name: str, command: Sequence[str], env: dict[str, str], hopeless: Mapping[int, str]) -> Child:
         log = self._plan.logs / f"{name}.log"

@@ -105,9 +105,10 @@ export class Connection {
     this.handlers.onClose();
   }
 
-  /** There is reason to hope, or to doubt: the network is back, the page is looked at again. */
+  /** There is reason to hope, or to doubt: the network is gone or back, the page is looked at again. */
   wake() {
     if (this.state.name === "stopped") return;
+    this.#isProven &&= navigator.onLine;
     if (this.#socket === null) this.dial();
     else if (this.#liveSince < Infinity) this.#ping();
   }
@@ -147,7 +148,7 @@ export class Connection {
   /** @param {number} [code] of the close; none if the socket was silent */
   #lose(code = 0) {
     const wasSteady = performance.now() - this.#liveSince > STEADY_MS;
-    this.#isProven = navigator.onLine && (this.#isProven || (this.#way === 0 && code >= NODE_SAYS));
+    this.#isProven ||= this.#way === 0 && code >= NODE_SAYS;
     if (this.#liveSince === Infinity && navigator.onLine) this.#failed += 1;
     if (this.#failed && !this.#isProven) loadOtherWays(this.server).catch(() => undefined); // Or after the next failure.
     this.#letGo();

@@ -4,6 +4,7 @@ All tests share one site. Those that take `calm_site` press items of their own, 
 `site` may kill, freeze or stop what they like and press what is on the home page: afterwards it is mended.
 """
 
+import fcntl
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -87,8 +88,10 @@ async def run(request: pytest.FixtureRequest, benches: dict[str, Bench]) -> Run:
 
 @pytest.fixture(scope="session")
 def packages() -> None:
-    """What npm brings to the tests."""
-    subprocess.run(["make", "--silent", "tests/browser/node_modules/.installed"], cwd=REPOSITORY, check=True)
+    """What npm brings to the tests; one process installs, and another that shares the layer waits for it."""
+    with (REPOSITORY / "tests" / "browser" / "package-lock.json").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        subprocess.run(["make", "--silent", "tests/browser/node_modules/.installed"], cwd=REPOSITORY, check=True)
 
 
 @pytest.fixture

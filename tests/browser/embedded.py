@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from playwright.async_api import Locator, Page, expect
 
-from tests.browser.person import RECORD
+from tests.browser.person import RECORD, stand_still
 from tests.browser.puppet import Puppet
 from tests.browser.site import Site
 from tests.support.waiting import wait_for
@@ -71,6 +71,7 @@ async def embed_on_strings(site: Site, name: str, item: str, *, clock: bool = Fa
     puppet = await Puppet.before(page)
     await page.goto(site.blog.write(f"/{name}", site.nginx.address, f'<like-button item="{item}"></like-button>'))
     if clock:
+        await stand_still(page)
         await wait_for(lambda: puppet.heard, 5, "the button to watch")
         await puppet.tell(type="viewers", viewers={item: 1})
         await page.clock.run_for(1000)

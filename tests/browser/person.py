@@ -47,6 +47,12 @@ NOTE_FETCHES: Final = """(() => {
 # Waits until whatever is written under the lock of this site is stored.
 UNLOCKED: Final = "navigator.locks.request(`like@${location.origin}`, () => {})"
 
+
+async def stand_still(page: Page) -> None:
+    """A clock that was installed goes on by itself: from now on it stands but where `run_for` moves it."""
+    await page.clock.pause_at(await page.evaluate("Date.now()") / 1000 + 0.5)
+
+
 # Evaluates lines of an async function in a page that has the script's parts (`lab.js`).
 Run = Callable[[str], Awaitable[Any]]
 

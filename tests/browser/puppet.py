@@ -5,7 +5,7 @@ from typing import Any, Final, Self
 
 from playwright.async_api import Page, WebSocketRoute, expect
 
-from tests.browser.person import Tab
+from tests.browser.person import Tab, stand_still
 from tests.browser.site import Site
 from tests.support.waiting import wait_for
 
@@ -91,6 +91,7 @@ async def on_strings(site: Site, item: str, *, clock: bool = False, **context: A
     puppet = await Puppet.before(tab.page)
     await tab.open(item, is_live=False)
     if clock:
+        await stand_still(tab.page)
         await tab.page.clock.run_for(1000)
     await expect(tab.status).to_have_text("Live on puppet")
     return tab, puppet

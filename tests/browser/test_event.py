@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.lines import Line
-from tests.browser.person import LOOK, NOTE_FETCHES
+from tests.browser.person import LOOK, NOTE_FETCHES, stand_still
 from tests.browser.puppet import Puppet
 from tests.browser.site import Site
 from tests.support.waiting import wait_for
@@ -55,6 +55,8 @@ async def on_strings(
         await page.clock.install()
     puppet = await Puppet.before(page)
     await page.goto(site.nginx.address + path)
+    if clock:
+        await stand_still(page)
     # It is told 0 then; what the test says comes after that.
     await wait_for(lambda: puppet.heard, 5, "the page to watch")
     return page, puppet

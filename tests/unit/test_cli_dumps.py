@@ -15,6 +15,13 @@ def test_an_own_export_is_read_back() -> None:
     assert counts_in(OWN) == [Count(3, item="once:a"), Count(120, item="clap:b/c")]
 
 
+def test_an_item_of_a_later_versions_kind_keeps_nothing_out() -> None:
+    """Nodes keep such rows, and count 0 of them."""
+    assert counts_in(OWN + '{"item":"vote:a","gen":0,"count":0}')[2] == Count(0, item="vote:a")
+    with pytest.raises(DumpError, match="'vote:a' is no item"):
+        counts_in(OWN + '{"item":"vote:a","gen":0,"count":1}')
+
+
 @pytest.mark.parametrize("text", [SCAN, EXPORT])
 def test_applause_buttons_table_is_read_as_dynamodb_writes_it(text: str) -> None:
     assert counts_in(text)[0] == Count(12, page="blog.example/a", kind="clap")

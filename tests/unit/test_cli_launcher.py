@@ -133,6 +133,14 @@ raise SystemExit(4)
     assert shop.said[0] == "child ended (exit code 1); starting it again\n    old words"
 
 
+async def test_what_was_fine_once_is_tried_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child, "RESTART_AFTER_S", 0.05)
+    started, running = shop.start("import time; time.sleep(0.2); raise SystemExit(4)")
+    started.is_settled = True
+    await wait_for(lambda: shop.said.count("child ended (exit code 4); starting it again") == 2, 10.0, "two ends")
+    assert not running.done()
+
+
 async def test_a_killed_child_has_no_last_words(shop: Shop) -> None:
     shop.start("import os, signal; print('fine'); os.kill(os.getpid(), signal.SIGKILL)")
     await wait_for(lambda: shop.said, 5.0, "the end")
