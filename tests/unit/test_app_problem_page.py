@@ -1,5 +1,7 @@
 """Whoever comes to a problem by an address or a form gets a page of it, and programs get a document."""
 
+from collections.abc import Awaitable, Callable
+
 import pytest
 
 from app.texts import LANGUAGES
@@ -30,6 +32,13 @@ async def test_a_browser_gets_a_page_in_its_language(
     assert LANGUAGES[language]["problem"][str(status)] in text
     assert detail in text
     assert "<script" not in text
+
+
+async def test_a_frame_on_a_listed_page_shows_what_is_wrong(make_site: Callable[..., Awaitable[Site]]) -> None:
+    site = await make_site(LIKE_ALLOWED_ORIGINS="https://blog.example")
+    async with site.client.get("/embed/foo", headers={"Accept": BROWSER}) as answer:
+        assert (answer.status, answer.content_type) == (400, "text/html")
+        assert "frame-ancestors 'self' https://blog.example" in answer.headers["Content-Security-Policy"]
 
 
 async def test_a_form_that_is_refused_says_so_on_a_page(site: Site) -> None:
