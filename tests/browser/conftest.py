@@ -1,7 +1,7 @@
 """Chromium in front of real nodes behind nginx: what a person sees.
 
 All tests share one site. Those that take `calm_site` press items of their own, named by `name`; those that take
-`site` may kill, freeze or stop what they like and press what is on the home page: afterwards it is mended.
+`site` may kill, freeze or stop what they like and find 0 on the home page: it is mended before and after.
 """
 
 import fcntl
@@ -50,6 +50,7 @@ async def calm_site(one_site: Site) -> AsyncIterator[Site]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def site(calm_site: Site) -> AsyncIterator[Site]:
+    await calm_site.mend()  # Calm tests, too, may have pressed what is on the home page.
     yield calm_site
     complaints = await calm_site.say_goodbye()
     await calm_site.mend()
