@@ -42,10 +42,11 @@ function chosen() {
 /** Who pastes a whole item has chosen its kind with it. */
 function takeKind() {
   const { name, kind } = /** @type {Record<string, HTMLInputElement>} */ (Object(form.elements));
-  const item = itemOf(name.value, null);
-  if (!name.value.trim().startsWith(`${kindOf(item)}:`)) return;
-  kind.value = kindOf(item);
-  name.value = name.value.trim().slice(kind.value.length + 1);
+  const pasted = name.value.trim();
+  const taken = kindOf(itemOf(pasted, null));
+  if (!pasted.startsWith(`${taken}:`)) return;
+  kind.value = taken;
+  name.value = pasted.slice(taken.length + 1);
 }
 
 function show() {

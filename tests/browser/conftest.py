@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from tests.browser.firefox import Firefox
+from tests.browser.firefox import Firefox, FirefoxPerson
 from tests.browser.person import Run
 from tests.browser.site import Site
 from tests.support.fixtures import pytest_runtest_makereport
@@ -64,6 +64,14 @@ async def firefox(packages: None) -> AsyncIterator[Firefox]:
         yield started
         complaints = await started.ask("complaints")
     assert not complaints, "pages complained:\n" + "\n".join(complaints)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def person(firefox: Firefox) -> AsyncIterator[FirefoxPerson]:
+    """Somebody with Firefox."""
+    someone = await firefox.meet()
+    yield someone
+    await someone.leave()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -12,6 +12,9 @@ from tests.support.waiting import wait_for
 SCRIPT: Final = Path(__file__).parent / "firefox.mjs"
 ANSWER_WITHIN_S: Final = 30.0
 ENDS_WITHIN_S: Final = 10.0
+# What a page of the site says of its connection, and of presses.
+STATUS: Final = "document.querySelector('[data-status]').dataset.status"
+SAVED: Final = "document.querySelector('[data-saved]').textContent"
 
 
 class Firefox:

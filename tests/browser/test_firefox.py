@@ -1,25 +1,21 @@
 """The same in Firefox: what of a browser's own could differ, from presses to storage and streams."""
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any, Final
 from urllib.parse import quote
 
 import pytest
-import pytest_asyncio
 
 from app.texts import LANGUAGES
 from tests.browser.axe import AXE
 from tests.browser.embedded import NO_WEBSOCKET
-from tests.browser.firefox import Firefox, FirefoxPage, FirefoxPerson
+from tests.browser.firefox import SAVED, STATUS, FirefoxPage, FirefoxPerson
 from tests.browser.site import Site
 from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("packages")]
 
 BACK_WITHIN_S: Final = 10.0
-STATUS: Final = "document.querySelector('[data-status]').dataset.status"
-SAVED: Final = "document.querySelector('[data-saved]').textContent"
 NODE: Final = "document.querySelector('[data-status] .state').textContent.split(' ').at(-1)"
 EMBEDDED: Final = "document.querySelector('like-button').shadowRoot.querySelector('{}')"
 PAGES: Final = (
@@ -37,13 +33,6 @@ TOO_SMALL: Final = """[...document.querySelectorAll("button, a, summary, input")
 }).map((each) => each.outerHTML)"""
 # As fast as a script can.
 PRESS_FAST: Final = "for (let n = 0; n < {}; n++) document.querySelector('form[data-item] button').click()"
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def person(firefox: Firefox) -> AsyncIterator[FirefoxPerson]:
-    someone = await firefox.meet()
-    yield someone
-    await someone.leave()
 
 
 def button(item: str) -> str:

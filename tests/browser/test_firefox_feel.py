@@ -4,14 +4,12 @@ Its driver switches neither scripts nor the network off: in `test_firefox.py` a 
 """
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any, Final
 from urllib.parse import quote
 
 import pytest
-import pytest_asyncio
 
-from tests.browser.firefox import Firefox, FirefoxPage, FirefoxPerson
+from tests.browser.firefox import SAVED, STATUS, FirefoxPage, FirefoxPerson
 from tests.browser.site import Site
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("packages")]
@@ -45,7 +43,6 @@ PUPPET: Final = """
 """
 COUNT: Final = "document.querySelector('.count').textContent"
 TOLD: Final = "document.getElementById('told').textContent"
-SAVED: Final = "document.querySelector('[data-saved]').textContent"
 PRESSED: Final = "document.querySelector('form[data-item] button').ariaPressed"
 BUTTON: Final = "form[data-item] button"
 PUSHES: Final = 200
@@ -68,16 +65,9 @@ PUSH: Final = f"""(async () => {{
 }})()"""
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def person(firefox: Firefox) -> AsyncIterator[FirefoxPerson]:
-    someone = await firefox.meet()
-    yield someone
-    await someone.leave()
-
-
 async def on_strings(person: FirefoxPerson, site: Site, item: str) -> FirefoxPage:
     page = await person.open(f"{site.nginx.address}/items/{quote(item, safe='')}", script=PUPPET)
-    await page.assert_is("document.querySelector('[data-status]').dataset.status", "live")
+    await page.assert_is(STATUS, "live")
     return page
 
 
