@@ -124,9 +124,10 @@ class Ledger:
             ids, rows, sums = self._lookup.held(keys_of(offers))
             held = Held(rows, sums, self.erased, self.stamps.get(origin, b""), self.flags)
             changes = merge(held, offers, self.heads, origin=origin, allowances=allowances, live=live)
-            self._table.write(changes, ids)
+            seqs = self._table.write(changes, ids)
             if changes.has_stale:
                 self.round.want_sweep()
+        self._table.note(changes, seqs)
         self._note(changes)
         self.round.note(held, changes)
         return changes
@@ -143,7 +144,6 @@ class Ledger:
         return changes
 
     def _note(self, changes: Changes) -> None:
-        self._table.note(changes)
         self._lookup.note(changes)
         self.erased |= changes.erased
         flags.note(self.flags, changes.flags)

@@ -28,19 +28,18 @@ class Lookup:
     def held(self, keys: Iterable[Key]) -> tuple[dict[str, int], dict[Key, Row], dict[str, ItemSums]]:
         """Numbers of items (0 for a new one), rows and sums under these keys; before anything is written."""
         ids: dict[str, int] = {}
-        rows: dict[Key, Row] = {}
         sums: dict[str, ItemSums] = {}
         # In the order in which they stand: what is near is found near.
-        for key in sorted(keys):
-            item, actor = key
+        ordered = sorted(keys)
+        for item, _ in ordered:
             if item not in ids:
                 found = self._known.get(item) or self._learn(item)
                 ids[item] = found[0] if found else 0
                 if found:
                     sums[item] = found[1]
-            row = self._table.row(ids[item], item, actor) if ids[item] else None
-            if row is not None:
-                rows[key] = row
+        names = {number: item for item, number in ids.items() if number}
+        stored = ((number, actor) for item, actor in ordered if (number := ids[item]))
+        rows = {(row.item, row.actor): row for row in self._table.rows_under(stored, names)}
         return ids, rows, sums
 
     def _learn(self, item: str) -> tuple[int, ItemSums] | None:

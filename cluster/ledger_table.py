@@ -121,6 +121,17 @@ class Table:
         ).get
         return None if found is None else self.checked_row(item, actor, *found)
 
+    def rows_under(self, keys: Iterable[tuple[int, bytes]], items: Mapping[int, str]) -> Iterator[Row]:
+        """Those that there are; `items` are the names to these numbers.
+
+        One statement for all of them: to come back to Python for each key costs as much as to look for it.
+        """
+        for item_id, actor, *columns in self._cursor.executemany(
+            f"SELECT t.item_id, t.actor, {COLUMNS} FROM tallies t WHERE item_id = ? AND actor = ?",  # noqa: S608
+            keys,
+        ):
+            yield self.checked_row(items[item_id], actor, *columns)
+
     def checked_row(self, item: str, actor: bytes, *columns: Any) -> Row:
         """The row in `COLUMNS`."""
         gen, n, origin_id, seq, ext, checksum = columns
@@ -186,11 +197,14 @@ class Table:
 
     # -- writing
 
-    def write(self, changes: Changes, ids: dict[str, int]) -> None:
-        """Write it all; `ids` are the numbers of the items, 0 for a new one."""
+    def write(self, changes: Changes, ids: dict[str, int]) -> dict[bytes, int]:
+        """Write it all; `ids` are the numbers of the items, 0 for a new one.
+
+        Returns the largest number of every origin that it wrote, to be noted after the commit.
+        """
         for item, sums in changes.items.items():
             ids[item] = self.write_sums(ids[item], item, sums)
-        self._write_origins(changes)
+        seqs = self._write_origins(changes)
         checksums = self.checksums
         self.db.executemany(
             "INSERT OR REPLACE INTO tallies VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -204,6 +218,7 @@ class Table:
         )  # fmt: skip
         self.remove((ids[item], actor) for item, actor in changes.removed)
         self._write_buckets(changes.buckets)
+        return seqs
 
     def write_sums(self, item_id: int, item: str, sums: ItemSums) -> int:
         """The item's number, a new one if it had none."""
@@ -218,14 +233,16 @@ class Table:
         self.db.execute("INSERT INTO items VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)", (bucket_of(item), item, *values))
         return self.db.last_insert_rowid()
 
-    def _write_origins(self, changes: Changes) -> None:
-        seqs: dict[bytes, int] = dict.fromkeys(changes.heads, 0)
+    def _write_origins(self, changes: Changes) -> dict[bytes, int]:
+        seqs = {origin: self.seqs.get(origin, 0) for origin in changes.heads}
         for row in changes.rows.values():
-            seqs[row.origin] = max(row.seq, seqs.get(row.origin, 0))
+            if row.seq > seqs.get(row.origin, -1):
+                seqs[row.origin] = max(row.seq, self.seqs.get(row.origin, 0))
         for origin, seq in seqs.items():
             head = changes.heads.get(origin, self.heads.get(origin, 0))
             stamp = changes.stamps.get(origin, self.stamps.get(origin, b""))
-            self.write_origin(origin, head, max(seq, self.seqs.get(origin, 0)), stamp)
+            self.write_origin(origin, head, seq, stamp)
+        return seqs
 
     def write_origin(self, origin: bytes, head: int, seq_max: int, stamp: bytes) -> None:
         checksum = self.checksums.of_origin(origin, head, seq_max, stamp)
@@ -252,14 +269,11 @@ class Table:
 
     # -- after a commit
 
-    def note(self, changes: Changes) -> None:
-        """The transaction of these changes is committed."""
+    def note(self, changes: Changes, seqs: Mapping[bytes, int]) -> None:
+        """The transaction of these changes is committed, whose writing returned these numbers."""
         self.heads.update(changes.heads)
         self.stamps.update(changes.stamps)
-        for row in changes.rows.values():
-            self.seqs[row.origin] = max(row.seq, self.seqs.get(row.origin, 0))
-        for origin in changes.heads:
-            self.seqs.setdefault(origin, 0)
+        self.seqs.update(seqs)
 
     def all_items(self) -> Iterator[tuple[int, str, Any]]:
         """Every item with its number and its columns, unchecked."""

@@ -39,6 +39,7 @@ def kind_of(item: str) -> str:
     return item.partition(":")[0]
 
 
+@lru_cache(maxsize=4096)
 def is_item(item: str) -> bool:
     """Whether this is `kind:name` of legal form, of a known kind or not."""
     match = _FORM.match(item)

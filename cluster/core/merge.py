@@ -111,10 +111,10 @@ class _Merging:
     def sums(self, item: str) -> ItemSums:
         return self.changes.items.get(item) or self.held.items.get(item) or ItemSums()
 
-    def row(self, key: Key) -> Row | None:
-        """The row under this key, or None where there is none of the item's generation."""
+    def row(self, key: Key, gen: int) -> Row | None:
+        """The row under this key, or None where there is none of this, the item's generation."""
         row = self.changes.rows.get(key) or self.held.rows.get(key)
-        return row if row is not None and row.gen == self.sums(key[0]).gen else None
+        return row if row is not None and row.gen == gen else None
 
     def head(self, origin: bytes) -> int:
         head = self.changes.heads.get(origin)
@@ -140,8 +140,10 @@ class _Merging:
     # -- wishes
 
     def press(self, press: Press) -> Outcome:
-        sums, held = self.sums(press.item), self.row(press.key)
-        gen, n = sums.gen, held.n if held else 0
+        sums = self.sums(press.item)
+        gen = sums.gen
+        held = self.row((press.item, press.actor), gen)
+        n = held.n if held else 0
         if self.is_erased(press.actor):
             return self.refuse(press.item, gen, 0, "erased")
         if press.gen is not None and press.gen != gen:
@@ -167,17 +169,18 @@ class _Merging:
 
     def erase(self, erasure: Erasure) -> Outcome:
         item, actor = erasure.key
-        held = self.row((item, actor))
+        held = self.row((item, actor), 0)
         return self.write_own(item, actor, 0, 1, b"") if held is None else self.rest_on(held)
 
     def flag(self, flag: Flag) -> Outcome:
-        held = self.row(flag.key)
+        item, actor = flag.key
+        gen = self.sums(item).gen
+        held = self.row((item, actor), gen)
         n = held.n if held else 0
         wanted = next_n(n, wanted=flag.is_set)
         if held is not None and wanted == n:
             return self.rest_on(held)
-        item, actor = flag.key
-        return self.write_own(item, actor, self.sums(item).gen, wanted, ext_of(flag.name))
+        return self.write_own(item, actor, gen, wanted, ext_of(flag.name))
 
     def rest_on(self, held: Row) -> Outcome:
         is_vouched_for = held.origin == self.origin or held.origin in self.live
@@ -244,7 +247,7 @@ class _Merging:
             self.raised.add(row.item)
         if row.item and row.actor and self.is_erased(row.actor):
             return False
-        held = self.row(row.key)
+        held = self.row((row.item, row.actor), row.gen)
         if held is not None and row.rank <= held.rank:
             return False
         self.put(row, held, sums)
@@ -264,9 +267,10 @@ class _Merging:
     # -- what follows from all of them
 
     def write_missing_headers(self) -> None:
-        missing = [item for item in sorted(self.raised) if item and self.row((item, b"")) is None]
+        gens = {item: self.sums(item).gen for item in sorted(self.raised) if item}
+        missing = [item for item, gen in gens.items() if self.row((item, b""), gen) is None]
         for item in missing[:HEADERS_MAX]:
-            self.write_own(item, b"", self.sums(item).gen, 0, b"")
+            self.write_own(item, b"", gens[item], 0, b"")
 
     def stamp(self) -> None:
         if self.changes.own:

@@ -112,8 +112,10 @@ def keys_of(offers: Iterable[Offer]) -> set[Key]:
     """Every key that a merge of these offers may look at."""
     keys: set[Key] = set()
     for offer in offers:
-        if isinstance(offer, Press | Reset | Erasure | Flag):
+        if isinstance(offer, Press):
+            keys.add((offer.item, offer.actor))
+        elif isinstance(offer, Reset | Erasure | Flag):
             keys.add(offer.key)
         elif isinstance(offer, Range | Page | Repair):
-            keys.update(row.key for row in offer.rows)
+            keys.update((row.item, row.actor) for row in offer.rows)
     return keys
