@@ -5,7 +5,8 @@
 2. The server runs on one core, whoever loads and measures on the other.
 3. A figure is compared only with others of the same run, taken in turns: the same server costs up to three times as
    much where the hypervisor has moved the two cores apart, and it does so from one minute to the next. `distance`
-   says where they were, before and after each measurement.
+   says where they were, before and after each measurement, and `branches` whether the processor guessed where
+   indirect calls go: Python costs a few times as much where it may not, and that too may be over in a minute.
 4. Nothing here is imported by the product, and nothing is asserted about time in its tests.
 
     __main__    what is asked for, and in which order it is done
@@ -16,7 +17,7 @@
     servers     one process under measurement
     clusters    nodes that are linked, and nginx before them
     compiled, installed    the programs in C, and the peers, made and fetched when they are asked for
-    machine     cores, and how far apart they are
+    machine     cores, and in what state they are
     load        the generator (native/load.c) as a function
     ledgers     ledgers that are full already
     results     runs as JSON, and what became of a figure since the last one

@@ -18,13 +18,14 @@ from functools import partial
 from pathlib import Path
 
 import aiohttp
+import msgspec
 
 from bench import report
 from bench.compiled import PLACE
 from bench.growth import GROWTHS, Growth
 from bench.installed import MissingError
 from bench.load import LoadError
-from bench.machine import stay_off_the_servers_core
+from bench.machine import branch_ns, stay_off_the_servers_core
 from bench.results import Result, Run, Sample, compared, new_run, recorded
 from bench.rows import ROWS, Row
 from bench.subjects import FLOOR, OURS, PEERS
@@ -105,7 +106,8 @@ def _measure(name: str, measure: Case, result: Result, seconds: float, turn: str
     began_at = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="bench-", dir=_scratch()))
     try:
-        sample = measure(folder, seconds)
+        before = branch_ns()
+        sample = msgspec.structs.replace(measure(folder, seconds), branch_ns=(before, branch_ns()))
     except FAILURES as error:
         result.failures[name] = f"{error}" or type(error).__name__
         print(f"  {name:<18} could not be measured: {error}", flush=True)
@@ -113,12 +115,15 @@ def _measure(name: str, measure: Case, result: Result, seconds: float, turn: str
         result.samples.setdefault(name, []).append(sample)
         more = "  ".join(f"{what} {value:,.4g}" for what, value in sample.more.items())
         took_s = time.monotonic() - began_at
-        print(
-            f"  {name:<18} {sample.value:10,.3f}  {sample.state:<5}  {turn}, {took_s:.0f} s  {more}",
-            flush=True,
-        )
+        said = f"  {name:<18} {sample.value:10,.3f}  {sample.state:<5}  {turn}, {took_s:.0f} s"
+        print(f"{said}  {_calls(sample)}  {more}", flush=True)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _calls(sample: Sample) -> str:
+    """What an indirect call cost meanwhile."""
+    return "calls {:.0f} to {:.0f} ns".format(*sorted(sample.branch_ns))
 
 
 def _scratch() -> Path:

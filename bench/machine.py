@@ -1,4 +1,4 @@
-"""The machine of a run: which cores, how far they are from each other just now, and what is installed."""
+"""The machine of a run: which cores, in what state they are just now, and what is installed."""
 
 import os
 import platform
@@ -15,12 +15,19 @@ SERVER_CORE: Final = 0
 LOAD_CORE: Final = 1
 # In ns, between what two cores with a common cache read (80 to 135) and two without (450 to 530).
 FAR_NS: Final = 250
+# In ns, between what an indirect call costs where the processor guesses its target (1 to 3) and where not (12).
+BLIND_NS: Final = 6
 _OURS: Final = ("aiohttp", "apsw", "msgspec", "uvloop")
 
 
 def distance_ns() -> float:
     """The round trip of a cache line between the two cores."""
     return float(_said(str(program("distance"))))
+
+
+def branch_ns() -> float:
+    """What an indirect call costs on the server's core."""
+    return float(_said(*pinned(SERVER_CORE, [str(program("branches"))])))
 
 
 def pinned(core: int, command: list[str]) -> list[str]:
@@ -43,10 +50,15 @@ def describe() -> dict[str, str]:
         "cores": f"{os.cpu_count()} of {models[0] if models else platform.machine()}",
         "memory": f"{int(memory) / 1024 / 1024:.0f} GiB",
         "kernel": platform.release().partition("-")[0],
-        "python": platform.python_version(),
+        "python": platform.python_version() + (" as a shared library" if _is_shared() else ""),
         **{name: version(name) for name in _OURS},
         **installed.versions(),
     }
+
+
+def _is_shared() -> bool:
+    """Whether Python's own calls go through a table: its build, and not its version, costs a tenth or two."""
+    return any("libpython" in line for line in _lines("/proc/self/maps"))
 
 
 def _lines(file: str) -> list[str]:

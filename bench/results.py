@@ -16,11 +16,15 @@ NOISE: Final = 0.15
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """One measurement of one subject: the row's figure, where the cores were (ns), and whatever else was seen."""
+    """One measurement of one subject: the row's figure, where the cores were (ns), and whatever else was seen.
+
+    `branch_ns` is what an indirect call cost before and after it, 0 where nobody looked.
+    """
 
     value: float
     distance_ns: tuple[float, float] = (0.0, 0.0)
     more: dict[str, float] = {}
+    branch_ns: tuple[float, float] = (0.0, 0.0)
 
     @property
     def state(self) -> str:
@@ -70,6 +74,12 @@ class Run(msgspec.Struct):
     machine: dict[str, str]
     results: dict[str, Result] = {}
     before: Before | None = None
+
+    def branches_ns(self) -> list[float]:
+        """What indirect calls cost in the course of it, where somebody looked."""
+        results = self.results.values()
+        samples = [sample for result in results for of_one in result.samples.values() for sample in of_one]
+        return [cost for sample in samples for cost in sample.branch_ns if cost]
 
     def save(self, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
