@@ -25,9 +25,9 @@ def distance_ns() -> float:
     return float(_said(str(program("distance"))))
 
 
-def branch_ns() -> float:
-    """What an indirect call costs on the server's core."""
-    return float(_said(*pinned(SERVER_CORE, [str(program("branches"))])))
+def branch_ns(core: int = SERVER_CORE) -> float:
+    """What an indirect call costs on this core."""
+    return float(_said(*pinned(core, [str(program("branches"))])))
 
 
 def pinned(core: int, command: list[str]) -> list[str]:

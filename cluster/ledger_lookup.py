@@ -6,7 +6,7 @@ the disk does to them meanwhile the round finds.
 Used by `cluster.ledger`, on the writer thread.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Final
 
 from cluster.core.offers import Changes
@@ -25,20 +25,18 @@ class Lookup:
         self._table = table
         self._known: dict[str, tuple[int, ItemSums]] = {}
 
-    def held(self, keys: Iterable[Key]) -> tuple[dict[str, int], dict[Key, Row], dict[str, ItemSums]]:
+    def held(self, keys: Collection[Key]) -> tuple[dict[str, int], dict[Key, Row], dict[str, ItemSums]]:
         """Numbers of items (0 for a new one), rows and sums under these keys; before anything is written."""
         ids: dict[str, int] = {}
         sums: dict[str, ItemSums] = {}
-        # In the order in which they stand: what is near is found near.
-        ordered = sorted(keys)
-        for item, _ in ordered:
+        for item, _ in keys:
             if item not in ids:
                 found = self._known.get(item) or self._learn(item)
                 ids[item] = found[0] if found else 0
                 if found:
                     sums[item] = found[1]
         names = {number: item for item, number in ids.items() if number}
-        stored = ((number, actor) for item, actor in ordered if (number := ids[item]))
+        stored = ((number, actor) for item, actor in keys if (number := ids[item]))
         rows = {(row.item, row.actor): row for row in self._table.rows_under(stored, names)}
         return ids, rows, sums
 

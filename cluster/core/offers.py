@@ -108,14 +108,15 @@ class Changes(msgspec.Struct):
     presses: int = 0
 
 
-def keys_of(offers: Iterable[Offer]) -> set[Key]:
-    """Every key that a merge of these offers may look at."""
-    keys: set[Key] = set()
+def keys_of(offers: Iterable[Offer]) -> Collection[Key]:
+    """Every key that a merge of these offers may look at, once."""
+    keys: dict[Key, None] = {}
     for offer in offers:
         if isinstance(offer, Press):
-            keys.add((offer.item, offer.actor))
+            keys[offer.item, offer.actor] = None
         elif isinstance(offer, Reset | Erasure | Flag):
-            keys.add(offer.key)
+            keys[offer.key] = None
         elif isinstance(offer, Range | Page | Repair):
-            keys.update((row.item, row.actor) for row in offer.rows)
+            for row in offer.rows:
+                keys[row.item, row.actor] = None
     return keys
