@@ -4,7 +4,7 @@ frames   one read of 1 and of 16 masked text frames of 60 bytes, by our reader a
 rows     SQLite's part of a press of a new actor on 3,000,000 rows, in commits of 900: the tally's row and its
          item's, by the ledger's own statements on its own pages, the log and fsync included, and nothing else
 commits  the ledger's whole part, `Ledger.commit` of 900 offers on 3,000,000 rows: presses of the same 60 tabs, of
-         new actors, and of new actors as a peer hands them on
+         new actors, those of new actors as a peer hands them on, and rows of a pull
 
 Each is the median of `TURNS` turns, in µs of this thread's processor time, with the lowest and the highest. Before
 and behind them stands what an indirect call takes (`native/branches.c`): all of it depends on that.
@@ -29,7 +29,7 @@ from app.frames import FrameReader
 from bench.ledgers import put_full_one
 from bench.machine import LOAD_CORE, branch_ns, stay_off_the_servers_core
 from bench.subjects import ITEMS
-from cluster.core.offers import Offer, Range
+from cluster.core.offers import Offer, Page, Range
 from cluster.core.press import Press
 from cluster.core.rows import Row
 from cluster.ledger import Ledger, open_ledger
@@ -147,6 +147,7 @@ def _commits() -> None:
                 ("a press of the same tabs", _same_tabs()),
                 ("a press of a new actor", _new_actors()),
                 ("a new actor's tally from a peer", _from_a_peer()),
+                ("a tally of a pull, in the order of keys", _pulled()),
             ):
                 _say(f"{what}, the ledger's part", _turns(partial(_time_commits, ledger, batches)))
         finally:
@@ -169,6 +170,12 @@ def _from_a_peer() -> Batches:
     for start in itertools.count(0, COMMIT):
         rows = [Row(_some_item(), os.urandom(16), 0, 1, THERE, start + seq) for seq in range(1, COMMIT + 1)]
         yield [Range(THERE, start, start + COMMIT, rows)]
+
+
+def _pulled() -> Batches:
+    for page in itertools.count(1):
+        rows = [Row(f"tap:pulled-{page}", seq.to_bytes(16), 0, 1, THERE, seq) for seq in range(1, COMMIT + 1)]
+        yield [Page(rows)]
 
 
 def _some_item() -> str:
