@@ -1,4 +1,7 @@
-"""docs/performance.md and its plots, written from a run: `python -m bench.report [FILE]`, as `make bench` does."""
+"""docs/performance.md and its plots, written from a run: `python -m bench.report [FILE]`, as `make bench` does.
+
+A run in whose course the processor could not guess where indirect calls go has a page of its own beside it.
+"""
 
 import statistics
 import sys
@@ -9,24 +12,22 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from bench.growth import GROWTHS, TOLERANCE, Growth
-from bench.machine import BLIND_NS, REPOSITORY
-from bench.results import RECORDED, Before, Result, Run, recorded
+from bench.machine import BLIND_NS
+from bench.results import Before, Result, Run, record_of, recorded
 from bench.rows import ROWS, Row
 from bench.subjects import FLOOR, OURS, PEERS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-PAGE: Final = REPOSITORY / "docs" / "performance.md"
-PLOTS: Final = REPOSITORY / "docs" / "performance"
 _NOTES: Final = {subject.name: subject.note for subject in (FLOOR, OURS, *PEERS)}
 # Behind a verdict that the next run may turn over.
 ON_THE_LINE: Final = ", on the line"
 VERDICTS: Final = {True: "met", False: "**missed**", None: "–"}
 HEAD: Final = """\
-# Performance
+# Performance{where}
 
-Written by `make bench`, from [performance.json](performance.json): {machine}.
+Written by `make bench`, from [{file}]({file}): {machine}.
 
 What is measured is the processor time of one server process per message: the kernel's count of the run time of
 all its threads. The server is on one core, whoever loads and measures on the other; all are taken in turns in
@@ -39,35 +40,44 @@ hears of it; what the others count is in memory. It has no budgets, as they have
 visitor's), and a press waits for no second node. What its look through a full ledger costs, which is fast after
 a start only, is taken off.
 
-    make bench          all of this, {rows} rows, all peers: about an hour
+    make bench          all of this, {rows} rows, all peers: about an hour; {turns} turns of each
     make bench-quick    our node and the floor, in under 3 minutes, compared with this page
 """
 
 
 def main() -> int:
-    file = Path(sys.argv[1]) if len(sys.argv) > 1 else RECORDED
-    write(msgspec.json.decode(file.read_bytes(), type=Run))
+    for file in [Path(name) for name in sys.argv[1:]] or [record_of(is_blind=False)]:
+        write(msgspec.json.decode(file.read_bytes(), type=Run))
     return 0
 
 
-def write(run: Run) -> None:
-    """The page and its plots, and the run itself as the recorded one."""
-    old = recorded(RECORDED)
+def write(run: Run) -> Path:
+    """The page and its plots, and the run itself as the recorded one; returns the page."""
+    file, old = record_of(is_blind=run.is_blind), recorded(is_blind=run.is_blind)
     if old is not None and old.began != run.began:
         run.before = Before(old.machine.get("commit", "?"), _verdicts(old))
-    run.save(RECORDED)
+    run.save(file)
     measured = [(row, run.results[row.name]) for row in ROWS if row.name in run.results]
-    machine = ", ".join(f"{name} {value}" for name, value in run.machine.items())
-    parts = [HEAD.format(machine=machine, rows=len(measured)), _calls(run), "\n## Goals\n\n", *_goals(measured)]
+    parts = [_head(run, file.name, len(measured)), "\n## Goals\n\n", *_goals(measured, is_blind=run.is_blind)]
     parts += [_cheaper(measured), _against(run), _whole_stack(run), "\n", *_failures(run.results.values())]
     parts += _alone(measured)
     grown = [(growth, run.results[growth.name]) for growth in GROWTHS if growth.name in run.results]
-    parts += _growths(grown)
+    parts += _growths(grown, file.stem)
     for row, result in measured:
         if row.others:
-            parts += _details(row, result)
-    PAGE.write_text("".join(parts))
-    draw(measured, grown)
+            parts += _details(row, result, file.stem)
+    draw(measured, grown, file.with_suffix(""))
+    page = file.with_suffix(".md")
+    page.write_text("".join(parts))
+    return page
+
+
+def _head(run: Run, file: str, rows: int) -> str:
+    machine = ", ".join(f"{name} {value}" for name, value in run.machine.items())
+    samples = [len(of_one) for result in run.results.values() for of_one in result.samples.values()]
+    where = " where the processor may not guess" if run.is_blind else ""
+    head = HEAD.format(where=where, file=file, machine=machine, rows=rows, turns=max(samples, default=0))
+    return head + _calls(run)
 
 
 def _calls(run: Run) -> str:
@@ -76,16 +86,16 @@ def _calls(run: Run) -> str:
     if not costs:
         return ""
     blind = sum(cost > BLIND_NS for cost in costs) / len(costs)
-    median = statistics.median(costs)
+    seen = f"{statistics.median(costs):.1f} ns, the median of {len(costs)} looks"
     return (
-        f"\nAn indirect call took {median:.1f} ns, the median of {len(costs)} looks (from {min(costs):.1f}"
-        f" to {max(costs):.1f})."
-        f" Where the processor guesses its target it takes 1 to 3; at {blind:.0%} of these looks it could not, and"
-        " whatever is in Python costs a few times more then, what is in C less so (`bench/native/branches.c`).\n"
+        f"\nAn indirect call took {seen} (from {min(costs):.1f} to {max(costs):.1f}). Where the processor guesses"
+        f" where it goes it takes 1 to 3; at {blind:.0%} of these looks it could not, and what is in Python costs a"
+        " few times more then, what is in C less so (`bench/native/branches.c`). A run in which it mostly could"
+        " not is recorded on [a page of its own](performance-blind.md), and compared with no others than those.\n"
     )
 
 
-def _goals(measured: list[tuple[Row, Result]]) -> Iterator[str]:
+def _goals(measured: list[tuple[Row, Result]], *, is_blind: bool) -> Iterator[str]:
     yield "| work | goal | ours | floor | ours ÷ floor | best peer | ours ÷ peer | |\n"
     yield "|---|---|---|---|---|---|---|---|\n"
     for row, result in measured:
@@ -101,8 +111,9 @@ def _goals(measured: list[tuple[Row, Result]]) -> Iterator[str]:
         )  # fmt: skip
         yield "| " + " | ".join(cells) + " |\n"
     missed = [row for row, result in measured if row.is_met(result) is False or row.is_on_the_line(result)]
+    why = "it is met where the processor guesses." if is_blind else "not looked into yet."
     if missed:
-        yield "\n" + "\n".join(f"- **{row.title}**: {row.why or 'not looked into yet.'}" for row in missed) + "\n"
+        yield "\n" + "\n".join(f"- **{row.title}**: {row.why or why}" for row in missed) + "\n"
 
 
 def _cheaper(measured: list[tuple[Row, Result]]) -> str:
@@ -194,7 +205,7 @@ def _figure(value: float | None) -> str:
     return "–" if value is None else f"{value:,.3g}" if value < 1000 else f"{value:,.0f}"
 
 
-def _growths(grown: list[tuple[Growth, Result]]) -> Iterator[str]:
+def _growths(grown: list[tuple[Growth, Result]], plots: str) -> Iterator[str]:
     yield (
         "\n## Growth\n\nNothing may grow worse than its natural order (`bench/growth.py`). *Constant*: each costs "
         "the same however many there are. *Tree*: each costs as the depth of a tree, a hundred entries to a page. "
@@ -208,7 +219,7 @@ def _growths(grown: list[tuple[Growth, Result]]) -> Iterator[str]:
         verdict = "" if is_natural else ": **worse than its natural order**" if is_natural is not None else ""
         points = sorted(map(int, result.samples))
         yield f"\n### {growth.title[0].upper()}{growth.title[1:]}\n\n{said}{verdict}.\n\n"
-        yield f"![{growth.title}](performance/{growth.name}.svg)\n\n"
+        yield f"![{growth.title}]({plots}/{growth.name}.svg)\n\n"
         yield "| " + " | ".join([growth.axis, *(f"{point:,}" for point in points)]) + " |\n"
         yield "|---" * (len(points) + 1) + "|\n"
         yield "| " + " | ".join([growth.unit, *(_figure(result.median(str(point))) for point in points)]) + " |\n"
@@ -229,8 +240,8 @@ def _states(result: Result, subject: str) -> str:
     return ", ".join(sorted({sample.state for sample in result.samples[subject]}))
 
 
-def _details(row: Row, result: Result) -> Iterator[str]:
-    yield f"\n## {row.title[0].upper()}{row.title[1:]}\n\n![{row.title}](performance/{row.name}.svg)\n\n"
+def _details(row: Row, result: Result, plots: str) -> Iterator[str]:
+    yield f"\n## {row.title[0].upper()}{row.title[1:]}\n\n![{row.title}]({plots}/{row.name}.svg)\n\n"
     yield f"| server | {row.unit} | lowest to highest | × floor | cores | |\n|---|---|---|---|---|---|\n"
     for subject in sorted(result.samples, key=lambda name: result.median(name) or 0):
         low, high = result.spread(subject)
@@ -240,19 +251,19 @@ def _details(row: Row, result: Result) -> Iterator[str]:
         yield "| " + " | ".join((*cells, _states(result, subject), _NOTES.get(subject, ""))) + " |\n"
 
 
-def draw(measured: list[tuple[Row, Result]], grown: list[tuple[Growth, Result]]) -> None:
+def draw(measured: list[tuple[Row, Result]], grown: list[tuple[Growth, Result]], folder: Path) -> None:
     """One picture for each row with others in it, and for each growth."""
     import matplotlib as mpl  # noqa: PLC0415 - only whoever draws needs it
 
     mpl.use("svg")
     mpl.rcParams["svg.hashsalt"] = "performance"  # the same figures give the same file
-    PLOTS.mkdir(exist_ok=True)
+    folder.mkdir(exist_ok=True)
     for row, result in measured:
         if row.others and result.samples:
-            _bars(row, result).savefig(PLOTS / f"{row.name}.svg", metadata={"Date": None})
+            _bars(row, result).savefig(folder / f"{row.name}.svg", metadata={"Date": None})
     for growth, result in grown:
         if result.samples:
-            _line(growth, result).savefig(PLOTS / f"{growth.name}.svg", metadata={"Date": None})
+            _line(growth, result).savefig(folder / f"{growth.name}.svg", metadata={"Date": None})
 
 
 def _line(growth: Growth, result: Result) -> "Figure":

@@ -8,9 +8,9 @@ from typing import Final
 
 import msgspec
 
-from bench.machine import FAR_NS, REPOSITORY, describe
+from bench.machine import BLIND_NS, FAR_NS, REPOSITORY, describe
 
-RECORDED: Final = REPOSITORY / "docs" / "performance.json"
+DOCS: Final = REPOSITORY / "docs"
 # A figure that moved less than this may have moved by itself.
 NOISE: Final = 0.15
 
@@ -81,6 +81,12 @@ class Run(msgspec.Struct):
         samples = [sample for result in results for of_one in result.samples.values() for sample in of_one]
         return [cost for sample in samples for cost in sample.branch_ns if cost]
 
+    @property
+    def is_blind(self) -> bool:
+        """Whether the processor mostly could not guess where they go: nothing in it can be compared with others."""
+        costs = self.branches_ns()
+        return bool(costs) and statistics.median(costs) > BLIND_NS
+
     def save(self, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n")
@@ -95,8 +101,14 @@ def new_run() -> Run:
     return Run(datetime.now(UTC).isoformat(timespec="seconds"), describe())
 
 
-def recorded(file: Path = RECORDED) -> Run | None:
-    """The run that docs/performance.md was written from."""
+def record_of(*, is_blind: bool) -> Path:
+    """Where the recorded run is; its page is beside it, and so are its plots. One of each sort of machine."""
+    return DOCS / ("performance-blind.json" if is_blind else "performance.json")
+
+
+def recorded(*, is_blind: bool) -> Run | None:
+    """The run that the page was written from."""
+    file = record_of(is_blind=is_blind)
     return msgspec.json.decode(file.read_bytes(), type=Run) if file.exists() else None
 
 

@@ -104,16 +104,20 @@ def _joined(subject: Subject, folder: Path, seconds: float) -> Sample:
     return _sample(measured, "cpu_us", "loop_us", "per_s", "messages_per_read")
 
 
-def _bytes(subject: Subject, folder: Path, seconds: float) -> Sample:
-    """How many times the bytes of 100 presses a second a watcher gets at 10,000 a second."""
-    seen = {}
-    for rate in (100, 10_000):
-        with subject.start(folder / str(rate), {}) as server:
-            options = (*subject.talk[FAN], "-R", str(rate))
-            seen[rate] = run_load(server, "fan", *options, seconds=seconds, connections=100)
-            check_rate(seen[rate], rate)
-    few, many = (seen[rate]["bytes"] / seen[rate]["seconds"] / 100 for rate in seen)
-    return Sample(many / few, seen[10_000].distance_ns, {"bytes_per_s": many})
+def _bytes(work: str, items: int) -> Callable[[Subject, Path, float], Sample]:
+    """How many times the bytes of 100 presses a second of each item a watcher gets at 10,000 in all."""
+
+    def measure(subject: Subject, folder: Path, seconds: float) -> Sample:
+        seen = {}
+        for rate in (100 * items, 10_000):
+            with subject.start(folder / str(rate), {}) as server:
+                options = (*subject.talk[work], "-R", str(rate))
+                seen[rate] = run_load(server, "fan", *options, seconds=seconds, connections=100)
+                check_rate(seen[rate], rate)
+        few, many = (seen[rate]["bytes"] / seen[rate]["seconds"] / 100 for rate in seen)
+        return Sample(many / few, seen[10_000].distance_ns, {"bytes_per_s": many})
+
+    return measure
 
 
 def _press(connections: int, settings: Mapping[str, str] | None = None) -> Callable[[Subject, Path, float], Sample]:
@@ -183,8 +187,12 @@ ROWS: Final = (
     ),
     Row("joined", "fan-out, 16 changes per tick to 1,000 watchers", _PER_COUNT, 0.6, _joined, JOINED),
     Row(
-        "bytes", "bytes per watcher of one item, 10,000 against 100 presses/s", "times", 1.1, _bytes, FAN,
+        "bytes", "bytes per watcher of one item, 10,000 against 100 presses/s", "times", 1.1, _bytes(FAN, 1), FAN,
         others=False,
+    ),
+    Row(
+        "bytes-16", "bytes per watcher of 16 items, 10,000 presses/s against 100 of each", "times", 1.1,
+        _bytes(JOINED, JOINED_ITEMS), JOINED, others=False,
     ),
     Row("press-64", "presses, 64 connections", _PER_PRESS, 10, _press(64), PRESS, also={"loop_us": 5}),
     Row(

@@ -157,8 +157,7 @@ def test_every_growth_measures_its_points() -> None:
 
 @pytest.fixture
 def documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(report, "PAGE", tmp_path / "performance.md")
-    monkeypatch.setattr(report, "RECORDED", tmp_path / "performance.json")
+    monkeypatch.setattr(results, "DOCS", tmp_path)
     monkeypatch.setattr(report, "draw", lambda *_: None)
     return tmp_path
 
@@ -184,7 +183,7 @@ def test_the_page_has_goals_misses_with_their_reason_peers_and_growth(
     assert "- **a row**: The reason." in text
     assert "- a-row, nchan: could not be measured: nginx with nchan\n" in text
     assert "9.00 × what constant growth allows: **worse than its natural order**." in text
-    assert recorded(documents / "performance.json") == run
+    assert recorded(is_blind=False) == run
 
 
 def test_the_page_says_whether_the_run_before_came_to_the_same_verdicts(
@@ -216,16 +215,24 @@ def test_what_is_on_the_line_is_no_other_verdict(documents: Path, monkeypatch: p
     assert "| **missed**, on the line |\n" in text
 
 
-def test_the_page_says_what_indirect_calls_cost_if_somebody_looked(
+def test_a_run_in_which_the_processor_could_not_guess_has_a_page_of_its_own(
     documents: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(report, "ROWS", (row(10),))
-    looks = [Sample(1.0, branch_ns=costs) for costs in ((2.6, 12.7), (12.7, 12.7), (2.4, 12.5))]
-    for samples, is_said in ((seen(1.0), False), (looks, True)):
-        report.write(Run("", {}, {"a-row": result(ours=samples)}))
-        text = (documents / "performance.md").read_text()
-        said = "An indirect call took 12.6 ns, the median of 6 looks (from 2.4 to 12.7)."
-        assert (said in text, "at 67% of these looks it could not" in text) == (is_said, is_said)
+    page, blind = documents / "performance.md", documents / "performance-blind.md"
+    report.write(Run("1", {"commit": "c1"}, {"a-row": result(ours=seen(9.0))}))
+    assert "An indirect call" not in page.read_text()
+    looks = [Sample(30.0, branch_ns=costs) for costs in ((2.6, 12.7), (12.7, 12.7), (2.4, 12.5))]
+    for began in "23":
+        assert report.write(Run(began, {"commit": f"c{began}"}, {"a-row": result(ours=looks)})) == blind
+    assert "An indirect call took 12.6 ns, the median of 6 looks (from 2.4 to 12.7)." in blind.read_text()
+    assert "at 67% of these looks it could not" in blind.read_text()
+    assert "of commit c2, came to the same verdicts in all.\n" in blind.read_text()
+    assert "](performance-blind/a-row.svg)" in blind.read_text()
+    looks = [Sample(9.0, branch_ns=(2.5, 2.6))]
+    assert report.write(Run("4", {"commit": "c4"}, {"a-row": result(ours=looks)})) == page
+    assert "of commit c1, came to the same verdicts in all.\n" in page.read_text()
+    assert "](performance/a-row.svg)" in page.read_text()
 
 
 def test_the_page_adds_up_what_a_watcher_takes(documents: Path) -> None:
@@ -243,7 +250,7 @@ def test_the_same_run_gives_the_same_page(documents: Path, monkeypatch: pytest.M
     for _ in range(2):
         report.write(run)
         pages.append((documents / "performance.md").read_text())
-        run = recorded(documents / "performance.json") or run
+        run = recorded(is_blind=False) or run
     assert pages[0] == pages[1]
 
 
