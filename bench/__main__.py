@@ -27,7 +27,7 @@ from bench.growth import GROWTHS, Growth
 from bench.installed import MissingError
 from bench.load import LoadError
 from bench.machine import branch_ns, stay_off_the_servers_core
-from bench.results import Result, Run, Sample, compared, new_run, recorded
+from bench.results import Result, Sample, compared, new_run, record_of, recorded
 from bench.rows import ROWS, Row
 from bench.subjects import FLOOR, OURS, PEERS
 
@@ -58,7 +58,7 @@ def main() -> int:
             for name, measure in _cases(row, asked.peers):
                 _measure(name, measure, result, asked.seconds or row.seconds, f"turn {turn + 1} of {asked.turns}")
         run.save(file)
-        _say(row, result, recorded(is_blind=run.is_blind))
+        _say(row, result, record_of(is_blind=run.is_blind))
     print(f"\nAll of it: {file}")
     if asked.is_whole:
         print(f"Written: {report.write(run)}")
@@ -134,7 +134,8 @@ def _scratch() -> Path:
     return folder
 
 
-def _say(row: Row | Growth, result: Result, before: Run | None) -> None:
+def _say(row: Row | Growth, result: Result, record: Path) -> None:
+    """What came out, and what has become of it since this recorded run."""
     for subject in result.samples:
         low, high = result.spread(subject)
         ratio = result.ratio(subject, FLOOR.name)
@@ -145,11 +146,12 @@ def _say(row: Row | Growth, result: Result, before: Run | None) -> None:
             print(f"  → {worst:.2f} × what {row.order} growth allows")
     elif (is_met := row.is_met(result)) is not None:
         print(f"  → goal {'met' if is_met else 'MISSED'}: {row.ours(result):,.3f}, {row.goal}")
+    before = recorded(record)
     old = before.results.get(row.name) if before else None
     # What depends on the state of the machine is compared in units of the floor.
     floor = FLOOR.name if "µs" in row.unit else ""
     for said in compared(result, old, result.samples, floor):
-        print(f"  → {said}")
+        print(f"  → {said} ({record.name})")
 
 
 if __name__ == "__main__":

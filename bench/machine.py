@@ -15,7 +15,7 @@ SERVER_CORE: Final = 0
 LOAD_CORE: Final = 1
 # In ns, between what two cores with a common cache read (80 to 135) and two without (450 to 530).
 FAR_NS: Final = 250
-# In ns, between what an indirect call costs where the processor guesses its target (1 to 3) and where not (12).
+# In ns, between what an indirect call costs where the processor guesses its target (1 to 3) and where not (13).
 BLIND_NS: Final = 6
 _OURS: Final = ("aiohttp", "apsw", "msgspec", "uvloop")
 

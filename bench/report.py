@@ -1,6 +1,7 @@
-"""docs/performance.md and its plots, written from a run: `python -m bench.report [FILE]`, as `make bench` does.
+"""docs/performance.md and its plots, written from a run: `python -m bench.report [FILE ...]`, as `make bench` does.
 
 A run in whose course the processor could not guess where indirect calls go has a page of its own beside it.
+Without a FILE the pages are written anew from the runs that are recorded.
 """
 
 import statistics
@@ -46,19 +47,22 @@ a start only, is taken off.
 
 
 def main() -> int:
-    for file in [Path(name) for name in sys.argv[1:]] or [record_of(is_blind=False)]:
+    recorded_ones = [file for is_blind in (False, True) if (file := record_of(is_blind=is_blind)).exists()]
+    for file in [Path(name) for name in sys.argv[1:]] or recorded_ones:
         write(msgspec.json.decode(file.read_bytes(), type=Run))
     return 0
 
 
 def write(run: Run) -> Path:
     """The page and its plots, and the run itself as the recorded one; returns the page."""
-    file, old = record_of(is_blind=run.is_blind), recorded(is_blind=run.is_blind)
+    file = record_of(is_blind=run.is_blind)
+    old = recorded(file)
     if old is not None and old.began != run.began:
         run.before = Before(old.machine.get("commit", "?"), _verdicts(old))
     run.save(file)
     measured = [(row, run.results[row.name]) for row in ROWS if row.name in run.results]
-    parts = [_head(run, file.name, len(measured)), "\n## Goals\n\n", *_goals(measured, is_blind=run.is_blind)]
+    elsewhere = recorded(record_of(is_blind=False)) if run.is_blind else None
+    parts = [_head(run, file, len(measured)), "\n## Goals\n\n", *_goals(measured, elsewhere)]
     parts += [_cheaper(measured), _against(run), _whole_stack(run), "\n", *_failures(run.results.values())]
     parts += _alone(measured)
     grown = [(growth, run.results[growth.name]) for growth in GROWTHS if growth.name in run.results]
@@ -66,18 +70,21 @@ def write(run: Run) -> Path:
     for row, result in measured:
         if row.others:
             parts += _details(row, result, file.stem)
-    draw(measured, grown, file.with_suffix(""))
     page = file.with_suffix(".md")
     page.write_text("".join(parts))
+    draw(measured, grown, file.with_suffix(""))
     return page
 
 
-def _head(run: Run, file: str, rows: int) -> str:
+def _head(run: Run, file: Path, rows: int) -> str:
     machine = ", ".join(f"{name} {value}" for name, value in run.machine.items())
     samples = [len(of_one) for result in run.results.values() for of_one in result.samples.values()]
     where = " where the processor may not guess" if run.is_blind else ""
-    head = HEAD.format(where=where, file=file, machine=machine, rows=rows, turns=max(samples, default=0))
-    return head + _calls(run)
+    head = HEAD.format(where=where, file=file.name, machine=machine, rows=rows, turns=max(samples, default=0))
+    other = record_of(is_blind=not run.is_blind).with_suffix(".md")
+    machines = "that may" if run.is_blind else "that may not"
+    beside = f"\nOf a machine {machines} guess where indirect calls go: [{other.name}]({other.name}).\n"
+    return head + _calls(run) + (beside if other.exists() else "")
 
 
 def _calls(run: Run) -> str:
@@ -90,12 +97,13 @@ def _calls(run: Run) -> str:
     return (
         f"\nAn indirect call took {seen} (from {min(costs):.1f} to {max(costs):.1f}). Where the processor guesses"
         f" where it goes it takes 1 to 3; at {blind:.0%} of these looks it could not, and what is in Python costs a"
-        " few times more then, what is in C less so (`bench/native/branches.c`). A run in which it mostly could"
-        " not is recorded on [a page of its own](performance-blind.md), and compared with no others than those.\n"
+        " few times more then, what is in C less so (`bench/native/branches.c`). Runs in which it mostly could"
+        " not have a page of their own, and are compared with each other only.\n"
     )
 
 
-def _goals(measured: list[tuple[Row, Result]], *, is_blind: bool) -> Iterator[str]:
+def _goals(measured: list[tuple[Row, Result]], elsewhere: Run | None) -> Iterator[str]:
+    """`elsewhere` is what was recorded where the processor may guess, for a run in which it might not."""
     yield "| work | goal | ours | floor | ours ÷ floor | best peer | ours ÷ peer | |\n"
     yield "|---|---|---|---|---|---|---|---|\n"
     for row, result in measured:
@@ -111,9 +119,15 @@ def _goals(measured: list[tuple[Row, Result]], *, is_blind: bool) -> Iterator[st
         )  # fmt: skip
         yield "| " + " | ".join(cells) + " |\n"
     missed = [row for row, result in measured if row.is_met(result) is False or row.is_on_the_line(result)]
-    why = "it is met where the processor guesses." if is_blind else "not looked into yet."
     if missed:
-        yield "\n" + "\n".join(f"- **{row.title}**: {row.why or why}" for row in missed) + "\n"
+        yield "\n" + "\n".join(f"- **{row.title}**: {_why(row, elsewhere)}" for row in missed) + "\n"
+
+
+def _why(row: Row, elsewhere: Run | None) -> str:
+    """Why a goal is missed, or nearly so."""
+    if elsewhere is not None and row.name in elsewhere.results and row.is_met(elsewhere.results[row.name]):
+        return "met where the processor may guess."
+    return row.why or "not looked into yet."
 
 
 def _cheaper(measured: list[tuple[Row, Result]]) -> str:

@@ -106,9 +106,8 @@ def record_of(*, is_blind: bool) -> Path:
     return DOCS / ("performance-blind.json" if is_blind else "performance.json")
 
 
-def recorded(*, is_blind: bool) -> Run | None:
-    """The run that the page was written from."""
-    file = record_of(is_blind=is_blind)
+def recorded(file: Path) -> Run | None:
+    """The run that the page beside this file was written from."""
     return msgspec.json.decode(file.read_bytes(), type=Run) if file.exists() else None
 
 

@@ -28,16 +28,18 @@ class Lookup:
     def held(self, keys: Collection[Key]) -> tuple[dict[str, int], dict[Key, Row], dict[str, ItemSums]]:
         """Numbers of items (0 for a new one), rows and sums under these keys; before anything is written."""
         ids: dict[str, int] = {}
+        rows: dict[Key, Row] = {}
         sums: dict[str, ItemSums] = {}
-        for item, _ in keys:
+        for key in keys:
+            item, actor = key
             if item not in ids:
                 found = self._known.get(item) or self._learn(item)
                 ids[item] = found[0] if found else 0
                 if found:
                     sums[item] = found[1]
-        names = {number: item for item, number in ids.items() if number}
-        stored = ((number, actor) for item, actor in keys if (number := ids[item]))
-        rows = {(row.item, row.actor): row for row in self._table.rows_under(stored, names)}
+            row = self._table.row(ids[item], item, actor) if ids[item] else None
+            if row is not None:
+                rows[key] = row
         return ids, rows, sums
 
     def _learn(self, item: str) -> tuple[int, ItemSums] | None:

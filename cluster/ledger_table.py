@@ -121,17 +121,6 @@ class Table:
         ).get
         return None if found is None else self.checked_row(item, actor, *found)
 
-    def rows_under(self, keys: Iterable[tuple[int, bytes]], items: Mapping[int, str]) -> Iterator[Row]:
-        """Those that there are; `items` are the names to these numbers.
-
-        One statement for all of them: to come back to Python for each key costs as much as to look for it.
-        """
-        for item_id, actor, *columns in self._cursor.executemany(
-            f"SELECT t.item_id, t.actor, {COLUMNS} FROM tallies t WHERE item_id = ? AND actor = ?",  # noqa: S608
-            keys,
-        ):
-            yield self.checked_row(items[item_id], actor, *columns)
-
     def checked_row(self, item: str, actor: bytes, *columns: Any) -> Row:
         """The row in `COLUMNS`."""
         gen, n, origin_id, seq, ext, checksum = columns

@@ -1,7 +1,7 @@
 /*
  * branches: what an indirect call costs that goes to another place each time, in ns: mean of 50 ms.
  *
- * Where the processor guesses where it goes, 1 to 3. Where it may not, 12: a kernel or a hypervisor has it switched
+ * Where the processor guesses where it goes, 1 to 3. Where it may not, 13: a kernel or a hypervisor has it switched
  * off, or, as some processors guess for neither of a core's two threads while one of them may not, whoever runs on the
  * other. An interpreter is made of such calls, so whatever is in Python costs two to five times more then, what is in C
  * less so.

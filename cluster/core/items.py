@@ -29,8 +29,12 @@ NAME_LENGTH_MAX: Final = 200
 ACTOR_LENGTH: Final = 16
 VISITOR_LENGTH: Final = 10
 
+_KIND_LENGTH_MAX: Final = 16
+_LENGTH_MAX: Final = _KIND_LENGTH_MAX + len(":") + NAME_LENGTH_MAX
 _LARGEST: Final = {"tap": TALLY_MAX, "once": TALLY_MAX, "clap": CLAP_MAX}
-_FORM: Final = re.compile(rf"([a-z]{{1,16}}):([A-Za-z0-9._~/@%-]{{1,{NAME_LENGTH_MAX}}})\Z", re.ASCII)
+_FORM: Final = re.compile(
+    rf"([a-z]{{1,{_KIND_LENGTH_MAX}}}):([A-Za-z0-9._~/@%-]{{1,{NAME_LENGTH_MAX}}})\Z", re.ASCII
+)
 
 
 @lru_cache(maxsize=1024)
@@ -39,9 +43,14 @@ def kind_of(item: str) -> str:
     return item.partition(":")[0]
 
 
-@lru_cache(maxsize=4096)
 def is_item(item: str) -> bool:
     """Whether this is `kind:name` of legal form, of a known kind or not."""
+    return len(item) <= _LENGTH_MAX and _is_of_form(item)
+
+
+@lru_cache(maxsize=4096)
+def _is_of_form(item: str) -> bool:
+    """Names that are too long never come here, or a peer's could fill the memory."""
     match = _FORM.match(item)
     if match is None:
         return False

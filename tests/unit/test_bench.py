@@ -158,7 +158,7 @@ def test_every_growth_measures_its_points() -> None:
 @pytest.fixture
 def documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(results, "DOCS", tmp_path)
-    monkeypatch.setattr(report, "draw", lambda *_: None)
+    monkeypatch.setattr(report, "draw", lambda _, __, folder: folder.mkdir(exist_ok=True))
     return tmp_path
 
 
@@ -183,7 +183,7 @@ def test_the_page_has_goals_misses_with_their_reason_peers_and_growth(
     assert "- **a row**: The reason." in text
     assert "- a-row, nchan: could not be measured: nginx with nchan\n" in text
     assert "9.00 × what constant growth allows: **worse than its natural order**." in text
-    assert recorded(is_blind=False) == run
+    assert recorded(results.record_of(is_blind=False)) == run
 
 
 def test_the_page_says_whether_the_run_before_came_to_the_same_verdicts(
@@ -229,10 +229,42 @@ def test_a_run_in_which_the_processor_could_not_guess_has_a_page_of_its_own(
     assert "at 67% of these looks it could not" in blind.read_text()
     assert "of commit c2, came to the same verdicts in all.\n" in blind.read_text()
     assert "](performance-blind/a-row.svg)" in blind.read_text()
+    assert (documents / "performance-blind").is_dir()
     looks = [Sample(9.0, branch_ns=(2.5, 2.6))]
     assert report.write(Run("4", {"commit": "c4"}, {"a-row": result(ours=looks)})) == page
     assert "of commit c1, came to the same verdicts in all.\n" in page.read_text()
     assert "](performance/a-row.svg)" in page.read_text()
+    assert "may not guess where indirect calls go: [performance-blind.md](performance-blind.md)" in page.read_text()
+    assert "may guess where indirect calls go: [performance.md](performance.md)" in blind.read_text()
+
+
+def test_why_a_goal_is_missed_where_the_processor_may_not_guess(
+    documents: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By whether it is met elsewhere; else for the same reason as there."""
+    there = msgspec.structs.replace(row(10, why="The reason."), name="there")
+    monkeypatch.setattr(report, "ROWS", (there, row(10, why="The other reason.")))
+    report.write(Run("1", {}, {"there": result(ours=seen(9)), "a-row": result(ours=seen(11))}))
+    looks = [Sample(30.0, branch_ns=(12.0, 12.0))]
+    report.write(Run("2", {}, {"there": result(ours=looks), "a-row": result(ours=looks)}))
+    text = (documents / "performance-blind.md").read_text()
+    assert "- **a row**: met where the processor may guess.\n- **a row**: The other reason.\n" in text
+
+
+def test_pages_are_written_anew_from_what_is_recorded_or_from_files(
+    documents: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "ROWS", (row(10),))
+    looks = [Sample(30.0, branch_ns=(12.0, 12.0))]
+    Run("1", {"commit": "c1"}, {"a-row": result(ours=looks)}).save(documents / "a-run.json")
+    monkeypatch.setattr("sys.argv", ["report", str(documents / "a-run.json")])
+    assert report.main() == 0
+    page = documents / "performance-blind.md"
+    page.write_text("")
+    monkeypatch.setattr("sys.argv", ["report"])
+    assert report.main() == 0
+    assert "commit c1" in page.read_text()
+    assert not (documents / "performance.md").exists()
 
 
 def test_the_page_adds_up_what_a_watcher_takes(documents: Path) -> None:
@@ -250,7 +282,7 @@ def test_the_same_run_gives_the_same_page(documents: Path, monkeypatch: pytest.M
     for _ in range(2):
         report.write(run)
         pages.append((documents / "performance.md").read_text())
-        run = recorded(is_blind=False) or run
+        run = recorded(results.record_of(is_blind=False)) or run
     assert pages[0] == pages[1]
 
 

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cluster.core import items
 from cluster.core.items import (
     CLAP_MAX,
     TALLY_MAX,
@@ -20,8 +21,11 @@ LEGAL = "ABCXYZabcxyz0189._~/@%-"
 
 @pytest.mark.parametrize(
     "item",
-    ["tap:home", "once:blog/post-42", "clap:a", "tap:" + "x" * 200, "tap:a.b/..c/...", "tap:%2F~@", "later:thing"],
-)
+    [
+        "tap:home", "once:blog/post-42", "clap:a", "tap:" + "x" * 200, "tap:a.b/..c/...", "tap:%2F~@",
+        "later:thing", "x" * 16 + ":" + "y" * 200,
+    ],
+)  # fmt: skip
 def test_kind_colon_name_is_an_item(item: str) -> None:
     assert is_item(item)
 
@@ -36,6 +40,14 @@ def test_kind_colon_name_is_an_item(item: str) -> None:
 )  # fmt: skip
 def test_anything_else_is_not(item: str) -> None:
     assert not is_item(item)
+
+
+def test_what_is_too_long_for_a_name_is_not_kept_in_mind() -> None:
+    """A peer's names may have a megabyte each."""
+    before = items._is_of_form.cache_info().currsize
+    assert not is_item("tap:" + "x" * 1_000_000)
+    assert not is_item("x" * 17 + ":" + "y" * 200)
+    assert items._is_of_form.cache_info().currsize == before
 
 
 @given(st.text(LEGAL, min_size=1, max_size=200))

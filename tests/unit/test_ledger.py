@@ -1,5 +1,7 @@
 """The ledger: a restart gives back exactly what was committed, and nobody else writes to it (R2)."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import apsw
@@ -73,6 +75,26 @@ def test_what_was_rolled_back_is_not_remembered(ledger: Ledger, monkeypatch: pyt
     assert count(ledger) == 4
 
 
+def test_a_commit_that_fails_at_its_very_end_is_not_remembered(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger.commit([Range(THERE, 0, 5, [row(7, seq=5, who=2)], stamp=b"pushed..")], HERE, {})
+    before = (dict(ledger.heads), dict(ledger.seqs), dict(ledger.stamps), list(ledger.buckets), rows_of(ledger))
+
+    @contextmanager
+    def fill_up(self: Ledger) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        yield
+        self._db.execute("ROLLBACK")
+        raise apsw.FullError
+
+    with monkeypatch.context() as full:
+        full.setattr(Ledger, "_transaction", fill_up)
+        with pytest.raises(LedgerFullError):
+            ledger.commit([Range(THERE, 5, 9, [row(8, seq=9, who=2)], stamp=b"later..."), press(9)], HERE, {})
+    assert (ledger.heads, ledger.seqs, ledger.stamps, ledger.buckets, rows_of(ledger)) == before
+
+
 def test_more_items_than_are_kept_in_mind_have_right_sums_too(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,10 +147,11 @@ def test_an_erasure_row_is_kept_and_scanned(reopen: Open) -> None:
     assert rows_of(reopen()) == [erased]
 
 
-def test_the_highest_seq_held_of_an_origin_never_falls(reopen: Open) -> None:
+@pytest.mark.parametrize("pages", [((9,), (3,)), ((9, 3),), ((3, 9, 4),), ((9,), (3, 4))])
+def test_the_highest_seq_held_of_an_origin_never_falls(reopen: Open, pages: tuple[tuple[int, ...], ...]) -> None:
     ledger = reopen()
-    for seq in (9, 3):
-        ledger.commit([Page([row(1, seq=seq, who=seq)])], HERE, {})
+    for seqs in pages:
+        ledger.commit([Page([row(1, seq=seq, who=seq) for seq in seqs])], HERE, {})
     assert ledger.seqs == {THERE: 9}
     assert reopen().seqs == {THERE: 9}
 

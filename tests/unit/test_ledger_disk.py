@@ -58,11 +58,11 @@ def spoilt(reopen: Open, tmp_path: Path) -> Ledger:
 
 
 def trigger_commit(ledger: Ledger) -> None:
-    ledger.commit([press(9, who=2)], HERE, {})
+    ledger.commit([press(9, who=2), press(9, who=3)], HERE, {})
 
 
 def trigger_read(ledger: Ledger) -> None:
-    ledger.read([], [(HOME, actor(2))])
+    ledger.read([], [(HOME, actor(2)), (HOME, actor(3))])
 
 
 def trigger_scan(ledger: Ledger) -> None:
