@@ -6,7 +6,7 @@
 3. A figure is compared only with others of the same run, taken in turns: the same server costs up to three times as
    much where the hypervisor has moved the two cores apart, and it does so from one minute to the next. `distance`
    says where they were, before and after each measurement, and `branches` whether the processor guessed where
-   indirect calls go: Python costs a few times as much where it may not, and that too may be over in a minute.
+   indirect calls go: all costs two to four times as much where it may not, and that too may be over in a minute.
 4. Nothing here is imported by the product, and nothing is asserted about time in its tests.
 
     __main__    what is asked for, and in which order it is done

@@ -18,8 +18,8 @@ ROWS: Final = 3_000_000
 RATE_OF_PROBES_S: Final = 0.01
 VISITORS: Final = 1000
 PRESSES_MEANWHILE_PER_S: Final = 500
-# At half of the rate that is the goal.
-CAUGHT_UP_WITHIN_S: Final = 75.0
+# At a fifth of the rate that is the goal: who misses it by so much is to be measured too.
+CAUGHT_UP_WITHIN_S: Final = 190.0
 NEW_ACTORS: Final = (
     "-P", "/live", "-u", "/live", "-I", str(ITEMS),
     "-b", '{"type":"press","id":{n},"item":"tap:item-{i}","n":1,"tab":"{r}"}',

@@ -96,9 +96,9 @@ def _calls(run: Run) -> str:
     seen = f"{statistics.median(costs):.1f} ns, the median of {len(costs)} looks"
     return (
         f"\nAn indirect call took {seen} (from {min(costs):.1f} to {max(costs):.1f}). Where the processor guesses"
-        f" where it goes it takes 1 to 3; at {blind:.0%} of these looks it could not, and what is in Python costs a"
-        " few times more then, what is in C less so (`bench/native/branches.c`). Runs in which it mostly could"
-        " not have a page of their own, and are compared with each other only.\n"
+        f" where it goes it takes 1 to 3; at {blind:.0%} of these looks it could not, and all servers cost two to"
+        " four times as much then, the least one in C twice (`bench/native/branches.c`). Runs in which it mostly"
+        " could not have a page of their own, and are compared with each other only.\n"
     )
 
 

@@ -3,8 +3,8 @@
  *
  * Where the processor guesses where it goes, 1 to 3. Where it may not, 13: a kernel or a hypervisor has it switched
  * off, or, as some processors guess for neither of a core's two threads while one of them may not, whoever runs on the
- * other. An interpreter is made of such calls, so whatever is in Python costs two to five times more then, what is in C
- * less so.
+ * other. Interpreters are made of such calls, and so are libraries in C++ and the ways into the kernel: a server costs
+ * two to four times as much then, whatever it is written in.
  */
 #include <stdio.h>
 #include <time.h>
