@@ -21,6 +21,6 @@
     load        the generator (native/load.c) as a function
     ledgers     ledgers that are full already
     results     runs as JSON, and what became of a figure since the last one
-    report      docs/performance.md and its plots
+    report, plots    docs/performance.md, and its pictures
     soak        `make soak`: an hour at half load
 """

@@ -15,7 +15,7 @@ DOCS: Final = REPOSITORY / "docs"
 NOISE: Final = 0.15
 
 
-class Sample(msgspec.Struct, frozen=True):
+class Sample(msgspec.Struct, frozen=True, omit_defaults=True):
     """One measurement of one subject: the row's figure, where the cores were (ns), and whatever else was seen.
 
     `branch_ns` is what an indirect call cost before and after it, 0 where nobody looked.

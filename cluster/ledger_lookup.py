@@ -6,7 +6,7 @@ the disk does to them meanwhile the round finds.
 Used by `cluster.ledger`, on the writer thread.
 """
 
-from collections.abc import Collection
+from collections.abc import Iterable
 from typing import Final
 
 from cluster.core.offers import Changes
@@ -25,7 +25,7 @@ class Lookup:
         self._table = table
         self._known: dict[str, tuple[int, ItemSums]] = {}
 
-    def held(self, keys: Collection[Key]) -> tuple[dict[str, int], dict[Key, Row], dict[str, ItemSums]]:
+    def held(self, keys: Iterable[Key]) -> tuple[dict[str, int], dict[Key, Row], dict[str, ItemSums]]:
         """Numbers of items (0 for a new one), rows and sums under these keys; before anything is written."""
         ids: dict[str, int] = {}
         rows: dict[Key, Row] = {}

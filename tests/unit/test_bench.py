@@ -1,4 +1,4 @@
-"""What the benchmark makes of its figures: verdicts, ratios, growth, drifts, and the pages it writes."""
+"""What the benchmark makes of its figures: verdicts, ratios and growth."""
 
 import contextlib
 from functools import partial
@@ -9,36 +9,18 @@ from typing import Any
 import msgspec
 import pytest
 
-from bench import report, results, servers
+from bench import results, servers
 from bench.__main__ import _cases, _measure
-from bench.growth import GROWTHS, TOLERANCE, Growth
+from bench.growth import GROWTHS, TOLERANCE
 from bench.load import LoadError, Measured, check_rate
-from bench.results import Result, Run, Sample, compared, recorded
-from bench.rows import ROWS, Row
+from bench.results import Sample, compared
+from bench.rows import ROWS
 from bench.subjects import FLOOR, OURS, PEERS, Subject
-
-NEAR, FAR = (90.0, 90.0), (480.0, 480.0)
-
-
-def nothing(*_: Any) -> Sample:
-    raise AssertionError("nobody measures here")
-
-
-def row(limit: float = 10, **more: Any) -> Row:
-    return Row("a-row", "a row", "µs", limit, nothing, "press", **more)
-
-
-def result(**samples: list[Sample]) -> Result:
-    names = {"ours": OURS.name, "floor": FLOOR.name, "peer": PEERS[0].name}
-    return Result("a-row", {names[who]: each for who, each in samples.items()})
+from tests.unit.bench_runs import FAR, NEAR, grown, growth, result, row, seen
 
 
 def replaced(subject: Subject, start: Any) -> Subject:
     return msgspec.structs.replace(subject, start=partial(start, subject))
-
-
-def seen(*values: float, **more: float) -> list[Sample]:
-    return [Sample(value, NEAR, more) for value in values]
 
 
 def test_a_ratio_is_the_median_of_those_within_a_turn() -> None:
@@ -93,14 +75,6 @@ def test_what_was_not_seen_meets_no_goal(goal: dict[str, Any]) -> None:
     assert row(10, **goal).is_met(result(ours=seen(9))) is False
 
 
-def growth(order: Any = "constant") -> Growth:
-    return Growth("a-growth", "watchers", "watchers", "µs", (10, 100, 10_000), nothing, order)
-
-
-def grown(*values: float) -> Result:
-    return Result("a-growth", {str(p): seen(v) for p, v in zip((10, 100, 10_000), values, strict=False)})
-
-
 def test_growth_with_watchers_is_beside_the_floors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     costs = iter([2.0, 5.0])
 
@@ -153,137 +127,6 @@ def test_every_row_measures_us_and_only_peers_that_can_do_its_work() -> None:
 def test_every_growth_measures_its_points() -> None:
     for each in GROWTHS:
         assert [name for name, _ in _cases(each, "all")] == [str(point) for point in each.points]
-
-
-@pytest.fixture
-def documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(results, "DOCS", tmp_path)
-    monkeypatch.setattr(report, "draw", lambda _, __, folder: folder.mkdir(exist_ok=True))
-    return tmp_path
-
-
-def test_the_page_has_goals_misses_with_their_reason_peers_and_growth(
-    documents: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    missed = row(1.25, of="ratio", why="The reason.")
-    monkeypatch.setattr(report, "ROWS", (missed, Row("met", "a met row", "µs", 10, nothing, "press", others=False)))
-    monkeypatch.setattr(report, "GROWTHS", (growth(),))
-    run = Run("2026-01-01T00:00:00+00:00", {"cores": "2"})
-    run.results["a-row"] = result(ours=seen(3, 3), floor=seen(1, 1), peer=seen(2, 2))
-    run.results["a-row"].failures["nchan"] = "nginx with nchan\nand more"
-    run.results["met"] = result(ours=[*seen(8, 10), Sample(9, FAR)])
-    run.results["a-growth"] = grown(1, 1, 9)
-    report.write(run)
-    text = (documents / "performance.md").read_text()
-    assert f"| a row | ≤ 1.25 × floor | 3 | 1 | 3 | 2 {PEERS[0].name} | 1.5 | **missed** |" in text
-    assert "| a met row | ≤ 10 µs | 9 | – | – | – | – | met |" in text
-    assert f"without storing anything: a-row: {PEERS[0].name}.\n" in text
-    assert "| met | µs | 9 | 8 to 10 | far, near |\n" in text
-    assert "| a-row |" not in text.partition("## Rows of our node alone")[2].partition("##")[0]
-    assert "- **a row**: The reason." in text
-    assert "- a-row, nchan: could not be measured: nginx with nchan\n" in text
-    assert "9.00 × what constant growth allows: **worse than its natural order**." in text
-    assert recorded(results.record_of(is_blind=False)) == run
-
-
-def test_the_page_says_whether_the_run_before_came_to_the_same_verdicts(
-    documents: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(report, "ROWS", (row(10),))
-    monkeypatch.setattr(report, "GROWTHS", (growth(),))
-    said = []
-    for place, (value, last) in enumerate([(9, 1), (8, 1), (11, 1), (11, 9)]):
-        grown_so = grown(1, 1, last)
-        run = Run(f"{place}", {"commit": f"c{place}"}, {"a-row": result(ours=seen(value)), "a-growth": grown_so})
-        report.write(run)
-        text = (documents / "performance.md").read_text()
-        said += [line.partition("came to ")[2] for line in text.splitlines() if line.startswith("The run before")]
-    same = "the same verdicts "
-    assert said == [
-        f"{same}in all.",
-        f"{same}not in all: it had a-row (met).",
-        f"{same}not in all: it had a-growth (met).",
-    ]
-
-
-def test_what_is_on_the_line_is_no_other_verdict(documents: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "ROWS", (row(10),))
-    for place, value in enumerate((9.9, 10.1)):
-        report.write(Run(f"{place}", {"commit": "c"}, {"a-row": result(ours=seen(value))}))
-    text = (documents / "performance.md").read_text()
-    assert "the same verdicts in all, but for what is on the line: it had a-row (met, on the line).\n" in text
-    assert "| **missed**, on the line |\n" in text
-
-
-def test_a_run_in_which_the_processor_could_not_guess_has_a_page_of_its_own(
-    documents: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(report, "ROWS", (row(10),))
-    page, blind = documents / "performance.md", documents / "performance-blind.md"
-    report.write(Run("1", {"commit": "c1"}, {"a-row": result(ours=seen(9.0))}))
-    assert "An indirect call" not in page.read_text()
-    looks = [Sample(30.0, branch_ns=costs) for costs in ((2.6, 12.7), (12.7, 12.7), (2.4, 12.5))]
-    for began in "23":
-        assert report.write(Run(began, {"commit": f"c{began}"}, {"a-row": result(ours=looks)})) == blind
-    assert "An indirect call took 12.6 ns, the median of 6 looks (from 2.4 to 12.7)." in blind.read_text()
-    assert "at 67% of these looks it could not" in blind.read_text()
-    assert "of commit c2, came to the same verdicts in all.\n" in blind.read_text()
-    assert "](performance-blind/a-row.svg)" in blind.read_text()
-    assert (documents / "performance-blind").is_dir()
-    looks = [Sample(9.0, branch_ns=(2.5, 2.6))]
-    assert report.write(Run("4", {"commit": "c4"}, {"a-row": result(ours=looks)})) == page
-    assert "of commit c1, came to the same verdicts in all.\n" in page.read_text()
-    assert "](performance/a-row.svg)" in page.read_text()
-    assert "may not guess where indirect calls go: [performance-blind.md](performance-blind.md)" in page.read_text()
-    assert "may guess where indirect calls go: [performance.md](performance.md)" in blind.read_text()
-
-
-def test_why_a_goal_is_missed_where_the_processor_may_not_guess(
-    documents: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By whether it is met elsewhere; else for the same reason as there."""
-    there = msgspec.structs.replace(row(10, why="The reason."), name="there")
-    monkeypatch.setattr(report, "ROWS", (there, row(10, why="The other reason.")))
-    report.write(Run("1", {}, {"there": result(ours=seen(9)), "a-row": result(ours=seen(11))}))
-    looks = [Sample(30.0, branch_ns=(12.0, 12.0))]
-    report.write(Run("2", {}, {"there": result(ours=looks), "a-row": result(ours=looks)}))
-    text = (documents / "performance-blind.md").read_text()
-    assert "- **a row**: met where the processor may guess.\n- **a row**: The other reason.\n" in text
-
-
-def test_pages_are_written_anew_from_what_is_recorded_or_from_files(
-    documents: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(report, "ROWS", (row(10),))
-    looks = [Sample(30.0, branch_ns=(12.0, 12.0))]
-    Run("1", {"commit": "c1"}, {"a-row": result(ours=looks)}).save(documents / "a-run.json")
-    monkeypatch.setattr("sys.argv", ["report", str(documents / "a-run.json")])
-    assert report.main() == 0
-    page = documents / "performance-blind.md"
-    page.write_text("")
-    monkeypatch.setattr("sys.argv", ["report"])
-    assert report.main() == 0
-    assert "commit c1" in page.read_text()
-    assert not (documents / "performance.md").exists()
-
-
-def test_the_page_adds_up_what_a_watcher_takes(documents: Path) -> None:
-    run = Run("", {})
-    run.results["idle"] = result(ours=seen(2048))
-    run.results["nginx-idle"] = result(ours=seen(4096, kernel_bytes=8192))
-    report.write(run)
-    assert "2.0 KiB in the node, 4.0 in nginx, and 6.0 in the kernel" in (documents / "performance.md").read_text()
-
-
-def test_the_same_run_gives_the_same_page(documents: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "ROWS", (row(),))
-    run = Run("2026-01-01T00:00:00+00:00", {}, {"a-row": result(ours=seen(3))})
-    pages = []
-    for _ in range(2):
-        report.write(run)
-        pages.append((documents / "performance.md").read_text())
-        run = recorded(results.record_of(is_blind=False)) or run
-    assert pages[0] == pages[1]
 
 
 def test_what_is_within_noise_is_said_to_be() -> None:
