@@ -1,6 +1,7 @@
 """What the benchmark makes of its figures: verdicts, ratios and growth."""
 
 import contextlib
+import platform
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,13 +10,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from bench import results, servers
-from bench.__main__ import _cases, _measure
+from bench import machine, results, rows, servers
+from bench.__main__ import _arguments, _cases, _measure
 from bench.growth import GROWTHS, TOLERANCE
 from bench.load import LoadError, Measured, check_rate
 from bench.results import Sample, compared
 from bench.rows import ROWS
-from bench.subjects import FLOOR, OURS, PEERS, Subject
+from bench.subjects import FAN, FLOOR, OURS, PEERS, Subject
 from tests.unit.bench_runs import FAR, NEAR, grown, growth, result, row, seen
 
 
@@ -122,6 +123,48 @@ def test_every_row_measures_us_and_only_peers_that_can_do_its_work() -> None:
         assert OURS.name in names
         assert all(each.work in peer.talk for peer in PEERS if peer.name in names)
         assert [name for name, _ in _cases(each, "none")] == (names[:2] if each.others else [OURS.name])
+
+
+@pytest.mark.parametrize(
+    ("options", "is_recorded"),
+    [("", True), ("--turns 3", True), ("--turns 2", False), ("--peers none", False), ("--seconds 1", False),
+     ("--rows idle", False), ("--quick", False)],
+)  # fmt: skip
+def test_only_a_whole_run_of_several_turns_is_recorded(
+    options: str, is_recorded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["bench", *options.split()])
+    assert _arguments().is_whole is is_recorded
+
+
+@pytest.mark.parametrize(("mapped", "said"), [("libpython3.11.so.1.0", " as a shared library"), ("python3.11", "")])
+def test_a_run_says_how_its_python_was_built(mapped: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = {
+        "/proc/self/maps": [f"7f00-7f01 r-xp 0 00:00 7 /usr/lib/{mapped}"],
+        "/proc/meminfo": ["MemTotal: 4 kB"],
+    }
+    monkeypatch.setattr(machine, "_lines", lambda file: lines.get(file, []))
+    assert machine.describe()["python"] == platform.python_version() + said
+
+
+def test_bytes_are_compared_at_a_hundred_presses_of_each_item(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+
+    def run_load(server: Any, mode: str, *options: str, seconds: float, connections: int) -> Measured:
+        made.append(int(options[-1]))
+        # Of the second rate twice as long, with a tenth more of bytes a second.
+        times = len(made)
+        read = {1: 100.0, 2: 220.0}[times]
+        return Measured({"published": made[-1] * times, "seconds": times, "bytes": read}, NEAR)
+
+    monkeypatch.setattr(rows, "run_load", run_load)
+    ours = replaced(OURS, lambda *_: contextlib.nullcontext())
+    for items, few in ((1, 100), (16, 1600)):
+        made.clear()
+        assert rows._bytes(FAN, items)(ours, tmp_path, 1.0).value == pytest.approx(1.1)
+        assert made == [few, 10_000]
 
 
 def test_every_growth_measures_its_points() -> None:
