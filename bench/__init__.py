@@ -20,7 +20,9 @@
     machine     cores, and in what state they are
     load        the generator (native/load.c) as a function
     ledgers     ledgers that are full already
+    parts       what parts of a node cost by themselves: a commit, a row, a frame
     results     runs as JSON, and what became of a figure since the last one
     report, plots    docs/performance.md, and its pictures
     soak        `make soak`: an hour at half load
+    drift       whether what it saw has grown in that time
 """

@@ -51,12 +51,15 @@ def main() -> int:
     run = new_run()
     file = PLACE / "runs" / f"{run.began.replace(':', '')}.json"
     print(", ".join(f"{name} {value}" for name, value in run.machine.items()))
-    for row in asked.rows:
+    began_at = time.monotonic()
+    for number, row in enumerate(asked.rows, 1):
         result = run.results[row.name] = Result(row.name)
-        print(f"\n{row.title} ({f'goal {row.goal}' if isinstance(row, Row) else row.unit})")
+        goal = f"goal {row.goal}" if isinstance(row, Row) else row.unit
+        print(f"\n{number} of {len(asked.rows)}: {row.title} ({goal})", flush=True)
         for turn in range(asked.turns):
             for name, measure in _cases(row, asked.peers):
                 _measure(name, measure, result, asked.seconds or row.seconds, f"turn {turn + 1} of {asked.turns}")
+        run.took_s = round(time.monotonic() - began_at)
         run.save(file)
         _say(row, result, record_of(is_blind=run.is_blind))
     print(f"\nAll of it: {file}")
@@ -148,7 +151,7 @@ def _say(row: Row | Growth, result: Result, record: Path) -> None:
         print(f"  → goal {'met' if is_met else 'MISSED'}: {row.ours(result):,.3f}, {row.goal}")
     before = recorded(record)
     old = before.results.get(row.name) if before else None
-    # What depends on the state of the machine is compared in units of the floor.
+    # In units of the floor where that stands beside it: the rest depends on the machine's state and on its sort.
     floor = FLOOR.name if "µs" in row.unit else ""
     for said in compared(result, old, result.samples, floor):
         print(f"  → {said} ({record.name})")

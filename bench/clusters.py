@@ -114,7 +114,7 @@ def nginx_before(nodes: tuple[ClusterNode, ...], folder: Path, core: int = SERVE
         (REPOSITORY / "nginx" / "nginx.conf").read_text().replace("worker_processes auto;", "worker_processes 1;")
     )
     (folder / "nginx.conf").write_text(text)
-    (folder / "listen.conf").write_text(f"listen 127.0.0.1:{port};\n")
+    (folder / "listen.conf").write_text(f"listen 127.0.0.1:{port} sndbuf=32k;\n")
     lines = [
         f"server 127.0.0.1:{node.server.port} {how};"
         for node in nodes

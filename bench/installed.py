@@ -95,6 +95,13 @@ def _is_older(made: Path, wanted: Path) -> bool:
 
 
 def _run(*command: str) -> None:
+    if said := _fault(*command):
+        raise MissingError(said)
+
+
+@cache
+def _fault(*command: str) -> str:
+    """What is wrong, or "": what could not be had is not asked for again by every row."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise MissingError(f"{Path(command[0]).name} {command[1]}: {done.stderr.strip()[:300]}")
+    said = f"{Path(command[0]).name} {command[1]}: {done.stderr.strip()[:300]}"
+    return said if done.returncode else ""

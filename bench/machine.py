@@ -7,8 +7,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+import apsw
+
 from bench import installed
-from bench.compiled import program
+from bench.compiled import compiler, program
 
 REPOSITORY: Final = Path(__file__).resolve().parents[1]
 SERVER_CORE: Final = 0
@@ -36,24 +38,37 @@ def pinned(core: int, command: list[str]) -> list[str]:
 
 def stay_off_the_servers_core() -> None:
     """This process, and those that it starts without a core of their own: to measure costs the server nothing."""
+    if missing := {SERVER_CORE, LOAD_CORE} - os.sched_getaffinity(0):
+        cores = " and ".join(map(str, sorted(missing)))
+        raise SystemExit(f"The benchmark needs cores {SERVER_CORE} and {LOAD_CORE}, and may not use {cores} here.")
     os.sched_setaffinity(0, {LOAD_CORE})
 
 
 def describe() -> dict[str, str]:
     """What a figure of this run depends on, in words."""
     models = [line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
-    # What a run writes of itself changes nothing that it measures.
-    changed = _said("git", "status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs")
     memory = next(line.split()[1] for line in _lines("/proc/meminfo") if line.startswith("MemTotal"))
     return {
-        "commit": _said("git", "rev-parse", "--short", "HEAD") + ("-dirty" if changed else ""),
+        "commit": _commit(),
         "cores": f"{os.cpu_count()} of {models[0] if models else platform.machine()}",
         "memory": f"{int(memory) / 1024 / 1024:.0f} GiB",
         "kernel": platform.release().partition("-")[0],
         "python": platform.python_version() + (" as a shared library" if _is_shared() else ""),
+        "cc": _said(compiler(), "-dumpfullversion"),
         **{name: version(name) for name in _OURS},
+        "sqlite": apsw.sqlite_lib_version(),
         **installed.versions(),
     }
+
+
+def _commit() -> str:
+    try:
+        commit = _said("git", "rev-parse", "--short", "HEAD")
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        return "unknown"  # a copy without its history
+    # What a run writes of itself changes nothing that it measures.
+    changed = _said("git", "status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs")
+    return commit + ("-dirty" if changed else "")
 
 
 def _is_shared() -> bool:

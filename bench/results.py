@@ -11,7 +11,7 @@ import msgspec
 from bench.machine import BLIND_NS, FAR_NS, REPOSITORY, describe
 
 DOCS: Final = REPOSITORY / "docs"
-# A figure that moved less than this may have moved by itself.
+# What moved less than this since a run of another day, on another machine perhaps, may have moved by itself.
 NOISE: Final = 0.15
 
 
@@ -68,12 +68,13 @@ class Before(msgspec.Struct, frozen=True):
 
 
 class Run(msgspec.Struct):
-    """What `make bench` writes. `began` is in UTC."""
+    """What `make bench` writes. `began` is in UTC; `took_s` is 0 where nobody looked."""
 
     began: str
     machine: dict[str, str]
     results: dict[str, Result] = {}
     before: Before | None = None
+    took_s: float = 0.0
 
     def branches_ns(self) -> list[float]:
         """What indirect calls cost in the course of it, where somebody looked."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.clusters import ClusterNode, mesh, nginx_before
-from bench.load import Measured, run_load
+from bench.load import Measured, check_rate, run_load
 from bench.machine import SERVER_CORE
 from bench.results import Sample
 from bench.servers import Server
@@ -16,6 +16,8 @@ from bench.subjects import FAN, IDLE, OURS, PRESS, Subject
 IDLE_WATCHERS: Final = 9000
 FAN_WATCHERS: Final = 1000
 CROWD: Final = 2500
+# A second: enough for a change in every push.
+CROWD_PRESSES: Final = 100
 
 
 @contextmanager
@@ -54,8 +56,9 @@ def crowd(subject: Subject, folder: Path, seconds: float) -> Sample:
     with _stack(folder) as (nginx, node):
         pids = [*nginx.child_pids(), node.server.pid]
         measured = run_load(
-            nginx, "fan", *OURS.talk[FAN], "-R", "100", seconds=seconds, connections=CROWD, pids=pids
+            nginx, "fan", *OURS.talk[FAN], "-R", str(CROWD_PRESSES), seconds=seconds, connections=CROWD, pids=pids
         )
+        check_rate(measured, CROWD_PRESSES)
     more = {"cpu_us": measured["cpu_us"], "per_s": measured["per_s"]}
     return Sample(measured["utilisation"], measured.distance_ns, more)
 

@@ -28,7 +28,7 @@ def prepare_nginx(program: str, plan: Plan, folder: Path) -> list[str]:
         for node in plan.nodes
     ]
     (folder / "nodes.conf").write_text("".join(nodes))
-    (folder / "listen.conf").write_text(f"listen {HOST}:{plan.port};\n")
+    (folder / "listen.conf").write_text(f"listen {HOST}:{plan.port} sndbuf=32k;\n")
     command = [program, "-e", "stderr", "-p", f"{folder}/", "-c", "nginx.conf"]
     subprocess.run([*command, "-t", "-q"], stderr=subprocess.PIPE, text=True, check=True)  # noqa: S603 - nginx
     return command

@@ -104,7 +104,7 @@ class Nginx:
             for upstream in self._upstreams
         ]
         (self.prefix / "nodes.conf").write_text("".join(nodes))
-        (self.prefix / "listen.conf").write_text(f"listen {self.place.host}:{self.port};\n")
+        (self.prefix / "listen.conf").write_text(f"listen {self.place.host}:{self.port} sndbuf=32k;\n")
 
     async def _answers(self) -> bool:
         if not self._running().is_running:

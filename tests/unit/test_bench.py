@@ -2,7 +2,10 @@
 
 import contextlib
 import platform
+import threading
+import time
 from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +17,7 @@ from bench import machine, results, rows, servers
 from bench.__main__ import _arguments, _cases, _measure
 from bench.growth import GROWTHS, TOLERANCE
 from bench.load import LoadError, Measured, check_rate
+from bench.replication import Probe
 from bench.results import Sample, compared
 from bench.rows import ROWS
 from bench.subjects import FAN, FLOOR, OURS, PEERS, Subject
@@ -147,9 +151,7 @@ def test_a_run_says_how_its_python_was_built(mapped: str, said: str, monkeypatch
     assert machine.describe()["python"] == platform.python_version() + said
 
 
-def test_bytes_are_compared_at_a_hundred_presses_of_each_item(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bytes_are_compared_at_few_and_at_many_presses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[int] = []
 
     def run_load(server: Any, mode: str, *options: str, seconds: float, connections: int) -> Measured:
@@ -161,9 +163,9 @@ def test_bytes_are_compared_at_a_hundred_presses_of_each_item(
 
     monkeypatch.setattr(rows, "run_load", run_load)
     ours = replaced(OURS, lambda *_: contextlib.nullcontext())
-    for items, few in ((1, 100), (16, 1600)):
+    for few in (100, 1600):
         made.clear()
-        assert rows._bytes(FAN, items)(ours, tmp_path, 1.0).value == pytest.approx(1.1)
+        assert rows._bytes(FAN, few)(ours, tmp_path, 1.0).value == pytest.approx(1.1)
         assert made == [few, 10_000]
 
 
@@ -191,6 +193,32 @@ def test_what_a_look_through_the_ledger_costs_is_known_by_its_rows(monkeypatch: 
     monkeypatch.setattr(servers, "metrics_on", lambda port: {"like_rows_checked_total": next(rows)})
     server = SimpleNamespace(port=1, cpu_s=lambda: next(cpu_s))
     assert servers.Look(server, seconds=0.0).cost_s() == pytest.approx(500 * 0.2 / 2000)  # type: ignore[arg-type]
+
+
+def test_what_waits_behind_a_slow_answer_has_waited_too() -> None:
+    class Slow(BaseHTTPRequestHandler):
+        answers = 0
+
+        def do_GET(self) -> None:
+            Slow.answers += 1
+            if Slow.answers == 2:
+                time.sleep(0.3)
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            """To nobody."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        with Probe(server.server_port) as probe:
+            while Slow.answers < 35:
+                time.sleep(0.01)
+        server.shutdown()
+        serving.join()
+    # Of some thirty that were due in that time, more than half waited for a third of it.
+    assert probe.percentile_ms(0.5) > 100
 
 
 def test_one_that_fails_gives_up_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from bench import report, results
-from bench.results import Run, Sample, recorded
+from bench.results import Result, Run, Sample, recorded
 from bench.rows import Row
 from bench.subjects import PEERS
 from tests.unit.bench_runs import FAR, grown, growth, nothing, result, row, seen
@@ -122,6 +122,41 @@ def test_pages_are_written_anew_from_what_is_recorded_or_from_files(
     assert report.main() == 0
     assert "commit c1" in page.read_text()
     assert not (documents / "performance.md").exists()
+
+
+def test_the_page_says_which_goals_are_missed_and_what_stands_beside_them(
+    documents: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = row(10, also={"loop_us": 5}, tells=("p50_us",), why="The reason.")
+    monkeypatch.setattr(report, "ROWS", (told,))
+    page = documents / "performance.md"
+    for value, loop_us, verdict, why in (
+        (9, 6, "**missed**", "of loop_us only: The reason."), (11, 6, "**missed**", "The reason."),
+        (9, 4.9, "met, on the line", "of loop_us only: The reason."),
+    ):  # fmt: skip
+        report.write(Run("1", {}, {"a-row": result(ours=seen(value, loop_us=loop_us, p50_us=70.5))}))
+        goal = "≤ 10 µs; loop_us ≤ 5"
+        cells = f"{value} (loop_us {loop_us}; p50_us 70.5) | – | – | – | – | {verdict} |\n"
+        assert f"| a row | {goal} | {cells}" in page.read_text()
+        assert f"- **a row**: {why}\n" in page.read_text()
+
+
+def test_a_row_without_a_goal_has_no_verdict_and_one_that_failed_says_so(
+    documents: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "ROWS", (row(0), msgspec.structs.replace(row(10), name="failed")))
+    report.write(Run("1", {}, {"a-row": result(ours=seen(1)), "failed": result()}, took_s=90))
+    text = (documents / "performance.md").read_text()
+    assert "| a row | none; µs | 1 | – | – | – | – | – |" in text
+    assert "| a row | ≤ 10 µs | not measured | – | – | – | – | not measured |" in text
+    assert "1 turns of each: 2 minutes\n" in text
+
+
+def test_growth_says_what_else_was_seen_at_each_point(documents: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "GROWTHS", (growth(),))
+    samples = {str(point): seen(1, rss_mb=point / 10) for point in (10, 100, 10_000)}
+    report.write(Run("1", {}, {"a-growth": Result("a-growth", samples)}))
+    assert "| rss_mb | 1 | 10 | 1,000 |\n" in (documents / "performance.md").read_text()
 
 
 def test_the_page_adds_up_what_a_watcher_takes(documents: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,8 +15,10 @@ from cli import child
 from cli.child import Child
 from cli.forwarder import Forwarder
 from cli.local_plan import Plan
+from cli.nginx_entry import prepare_nginx
 from tests.support.fake_node import FakeCluster
 from tests.support.ports import free_port
+from tests.support.process import REPOSITORY
 from tests.support.waiting import wait_for
 
 FOLDER = Path("/srv/like")
@@ -34,6 +37,15 @@ def test_every_node_knows_all_others_and_shares_one_secret() -> None:
     assert len({env["LIKE_DATA_DIR"] for env in environments}) == 3
     assert environments[0]["LIKE_PUBLIC_ADDRESS"] == "http://127.0.0.1:18081"
     assert environments[0]["PATH"] == "/bin"
+
+
+def test_nginx_keeps_little_for_who_does_not_read(tmp_path: Path) -> None:
+    """Wherever it listens: the system would give each socket some megabytes."""
+    prepare_nginx("/bin/true", Plan(8080, FOLDER), tmp_path)
+    assert (tmp_path / "listen.conf").read_text() == "listen 127.0.0.1:8080 sndbuf=32k;\n"
+    listens = re.findall(r"listen [^;]+;", (REPOSITORY / "nginx" / "compose" / "listen.conf").read_text())
+    assert listens
+    assert all(" sndbuf=32k;" in listen for listen in listens)
 
 
 def test_no_port_is_planned_twice() -> None:
