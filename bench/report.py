@@ -234,6 +234,7 @@ def _growths(grown: list[tuple[Growth, Result]], plots: str) -> Iterator[str]:
     yield (
         "\n## Growth\n\nNothing may grow worse than its natural order (`bench/growth.py`). *Constant*: each costs "
         "the same however many there are. *Tree*: each costs as the depth of a tree, a hundred entries to a page. "
+        "*Mesh*: each costs a tenth more for each other node, from all of which it hears what they have. "
         "What is said is the worst of all points against the best of the smaller ones, and up to "
         f"{TOLERANCE:g} × that is wobble, and caches that grow too small. There are as many watchers at most as "
         "this machine gives files to one process.\n"

@@ -105,6 +105,8 @@ def test_growth_is_judged_by_its_largest_point_and_its_natural_order() -> None:
     assert growth().is_natural(grown(3, 1, TOLERANCE + 0.01)) is False
     # A tree of 10,000 is as deep as 3 to 1.5, of 100 as 2.
     assert growth("tree").worst(grown(1.5, 2, 3)) == pytest.approx(1.0)
+    # A mesh of 10 has nine others for each, a tenth of what it does itself.
+    assert growth("mesh").worst(grown(1.9, 10.9, 1000.9)) == pytest.approx(1.0)
     assert growth().worst(grown(1, 1.4, 1.2)) == pytest.approx(1.4), "a bulge"
     assert growth().is_natural(grown(1, 1)) is None, "its largest point was not measured"
 
