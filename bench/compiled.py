@@ -15,14 +15,10 @@ _FLAGS: Final = ("-O2", "-march=native", "-Wall", "-Wextra", "-pthread")
 def program(name: str) -> Path:
     """The compiled program."""
     source, made = SOURCES / f"{name}.c", PLACE / name
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        raise SystemExit("No C compiler is installed. On Debian: apt install gcc libc6-dev")
     if not made.exists() or made.stat().st_mtime < source.stat().st_mtime:
         PLACE.mkdir(exist_ok=True)
-        subprocess.run([compiler(), *_FLAGS, "-o", str(made), str(source)], check=True)
+        subprocess.run([compiler, *_FLAGS, "-o", str(made), str(source)], check=True)
     return made
-
-
-def compiler() -> str:
-    found = shutil.which("cc") or shutil.which("gcc")
-    if found is None:
-        raise SystemExit("No C compiler is installed. On Debian: apt install gcc libc6-dev")
-    return found

@@ -13,6 +13,8 @@ from typing import Final
 from bench.compiled import PLACE
 
 PEERS: Final = Path(__file__).with_name("peers")
+# Made when all packages of a folder are there.
+INSTALLED: Final = "installed"
 _PACKAGES: Final = ("picows", "python-socketio", "socketify", "starlette", "uvicorn")
 _NCHAN: Final = Path("/usr/lib/nginx/modules/ngx_nchan_module.so")
 _NCHAN_CONF: Final = """\
@@ -44,10 +46,10 @@ def python() -> Path:
     """A Python with the peers' packages."""
     folder, wanted = PLACE / "peers-python", PEERS / "requirements.txt"
     made = folder / "bin" / "python"
-    if not made.exists() or _is_older(made, wanted):
+    if not _is_installed(folder, wanted):
         _run(sys.executable, "-m", "venv", "--clear", str(folder))
         _run(str(made), "-m", "pip", "install", "--quiet", "--require-hashes", "--requirement", str(wanted))
-        made.parent.touch()
+        (folder / INSTALLED).touch()
     return made
 
 
@@ -61,10 +63,9 @@ def node_folder() -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for file in (*PEERS.glob("*.js"), *PEERS.glob("package*.json")):
         shutil.copy(file, folder)
-    made = folder / "node_modules" / ".bin"
-    if not made.exists() or _is_older(made, PEERS / "package-lock.json"):
+    if not _is_installed(folder, PEERS / "package-lock.json"):
         _run("npm", "ci", "--loglevel=error", "--no-fund", "--no-audit", "--prefix", str(folder))
-        made.parent.touch()
+        (folder / INSTALLED).touch()
     return folder
 
 
@@ -90,8 +91,10 @@ def nchan_command(port: int) -> list[str]:
     return [program, "-p", str(folder), "-c", "nginx.conf", "-e", "stderr"]
 
 
-def _is_older(made: Path, wanted: Path) -> bool:
-    return made.parent.stat().st_mtime < wanted.stat().st_mtime
+def _is_installed(folder: Path, wanted: Path) -> bool:
+    """Whether all of it is: an installation that failed leaves half of itself behind."""
+    mark = folder / INSTALLED
+    return mark.exists() and mark.stat().st_mtime >= wanted.stat().st_mtime
 
 
 def _run(*command: str) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 import apsw
 
 from bench import installed
-from bench.compiled import compiler, program
+from bench.compiled import program
 
 REPOSITORY: Final = Path(__file__).resolve().parents[1]
 SERVER_CORE: Final = 0
@@ -54,7 +54,6 @@ def describe() -> dict[str, str]:
         "memory": f"{int(memory) / 1024 / 1024:.0f} GiB",
         "kernel": platform.release().partition("-")[0],
         "python": platform.python_version() + (" as a shared library" if _is_shared() else ""),
-        "cc": _said(compiler(), "-dumpfullversion"),
         **{name: version(name) for name in _OURS},
         "sqlite": apsw.sqlite_lib_version(),
         **installed.versions(),

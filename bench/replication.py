@@ -8,7 +8,7 @@ from typing import Final
 
 from bench import ledgers
 from bench.clusters import ClusterNode, cluster_node, link_bytes, pair, wait_until
-from bench.load import Beside, check_rate, loaded, run_load
+from bench.load import Beside, LoadError, check_rate, loaded, run_load
 from bench.machine import LOAD_CORE, SERVER_CORE, distance_ns
 from bench.results import Sample, percentile_ms
 from bench.servers import Look, free_port
@@ -67,6 +67,8 @@ def catch_up(subject: Subject, folder: Path, seconds: float) -> Sample:
             cluster_node(folder / "b", ports[1], [ports[0][1]], SERVER_CORE, within_s=CAUGHT_UP_WITHIN_S) as b,
         ):
             took_s, cpu_s = time.monotonic() - began, b.server.cpu_s()
+            for probe in probes:
+                probe.stop()
             rows = b.figures()["like_rows_written_total"]
         if faults:
             raise faults[0]
@@ -92,6 +94,9 @@ class Probe:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
         self._is_over.set()
         self._thread.join()
 
@@ -109,7 +114,13 @@ class Probe:
             due += PROBES_APART_S
 
     def percentile_ms(self, share: float) -> float:
-        return percentile_ms(self._waited_s, share) if self._waited_s else float("nan")
+        """Raises LoadError if nobody has answered."""
+        if not self._waited_s:
+            raise LoadError(f"nothing answered on {self._port}")
+        return percentile_ms(self._waited_s, share)
+
+    def waited_longer_than(self, seconds: float) -> int:
+        return sum(waited > seconds for waited in self._waited_s)
 
 
 def traffic(subject: Subject, folder: Path, seconds: float) -> Sample:

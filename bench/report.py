@@ -36,11 +36,11 @@ costs up to three times more, so compare within a row only. *On the line* is wha
 that the next run may say otherwise. The floor is a server in C that does nothing but send: what the kernel costs.
 
 Our node is the whole product: every press is on disk before anybody hears of it; what the others count is in
-memory. Each connection has 16 presses under way, unless it says *one after the other*; those that wait together
-share a commit, and those of one tab in it a row. Half of the answers took no longer than *p50_us*; *loop_us* is the
-part of the loop's thread. The node has no budgets, as the others have none (`press-charged` has a visitor's), and a
-press waits for no second node. Where a ledger is full, what the check of its rows costs, which is fast after a
-start only, is taken off, and said: *look_us*.
+memory. Of *presses*, each connection has 16 under way, unless it says *one after the other*; those that wait
+together share a commit, and those of one tab in it a row. Half of the answers took no longer than *p50_us*;
+*loop_us* is the part of the loop's thread. The node has no budgets, as the others have none (`press-charged` has a
+visitor's), and a press waits for no second node. Where a ledger is full, what the check of its rows costs, which is
+fast after a start only, is taken off, and said: *look_us*.
 
     make bench          all of this, {rows} rows, all peers, {turns} turns of each{took}
     make bench-quick    our node and the floor, in under 3 minutes, compared with this page
