@@ -189,10 +189,11 @@ def _idle(subject: Subject, folder: Path, seconds: float) -> Sample:
 # Why goals are missed, by whoever has looked into it.
 _RANDOM_ROW: Final = (
     "every press is two rows somewhere in the table, the tally's and its item's: two walks down trees, their pages"
-    " of log and fsync, and the same again when the log is copied. SQLite's part alone is over 12 µs (`python -m"
-    " bench.parts rows`), and where all fits into its cache it is not much less (growth, below)"
+    " of log and fsync, and the same again when the log is copied. The ledger's thread takes 22 µs for it"
+    " (`python -m bench.parts commits`; 49 where the processor may not guess), of which SQLite's part is over 12"
+    " (`rows`), and where all fits into its cache it is not much less (growth, below)"
 )
-_LOOP_TOO: Final = "the loop, which shares its core with that, misses its 5 µs too"
+_LOOP_TOO: Final = "the rest is the loop's, which shares its core with that, and misses its 5 µs too"
 _PER_COUNT: Final = "µs per delivered count"
 _PER_PRESS: Final = "µs per press"
 ROWS: Final = (
@@ -205,7 +206,7 @@ ROWS: Final = (
     Row(
         "fan-5000", "fan-out, one item, 5,000 watchers", _PER_COUNT, 1.25, _fan(5000), FAN, of="ratio",
         why="a watcher is a few objects and a socket, and 5,000 of them push each other out of the core's caches:"
-        " a microsecond more than the floor, which keeps a number each. All others pay more than that.",
+        " a microsecond more than the floor, which keeps a number each. Most others pay more than that.",
     ),
     Row("joined", "fan-out, 16 changes per tick to 1,000 watchers", _PER_COUNT, 0.6, _joined, JOINED),
     Row(
