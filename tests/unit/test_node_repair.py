@@ -40,10 +40,14 @@ def open_pulls(node: Node) -> list[object]:
 async def test_a_row_that_no_head_announces_gets_everywhere(site: Site) -> None:
     """Its origin died before anybody had the row before it: no pull will ever ask for it."""
     nodes = await site.cluster()
-    # The first ones, which are for whatever is there, have to be over.
+    # The first pulls, which are for whatever is there, have to be over. A link that was made twice may begin one
+    # more, and bring the row before the digests do: then it is the next row's turn.
     await wait_for(lambda: not any(open_pulls(node) for node in nodes), 5, "the pulls to end")
-    nodes[0]._batches.add(entry_of(Page([row(4, 2)])))
-    await converged(HOME, 4, *nodes)
+    for n in range(4, 9):
+        nodes[0]._batches.add(entry_of(Page([row(n, n)])))
+        await converged(HOME, n, *nodes)
+        if any(figures(nodes, "differences_total")):
+            break
     assert figures(nodes, "repairs_total") == [0, 0, 0]
     assert sum(figures(nodes, "differences_total")) >= 1
     await wait_for(lambda: figures(nodes, "buckets_differing") == [0, 0, 0], 5, "equal digests")
