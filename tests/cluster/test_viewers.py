@@ -58,8 +58,8 @@ async def test_while_a_crowd_comes_it_is_told_at_most_once_a_second(three_nodes:
             comes += 1
         await assert_all_see([browser], 1 + comes)
         told = sum(message["type"] == "viewers" for message in browser.received)
-        # One more when it began to watch.
-        assert COMING_S - 1 <= told <= time.monotonic() - started + 2
+        # One more when it began to watch, one at each end of the time, and the first may have come late.
+        assert COMING_S - 1 <= told <= time.monotonic() - started + 3
         assert comes > 3 * told
 
 
