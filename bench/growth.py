@@ -2,8 +2,8 @@
 
 The natural order says by how much a figure may grow between two points. Where it is constant, each costs the same
 however many there are; where it is that of a tree, each costs as the depth of one, a hundred to a page, and the
-ledger's pages hold fewer. In a mesh each hears from all others what these have, which with eight
-nodes was found to cost some 7 % of a lone commit each: a tenth.
+ledger's pages hold fewer. In a mesh each hears from all others what these have, which with eight nodes was found to
+cost some 7 % of a lone commit each: a tenth.
 """
 
 import math

@@ -119,9 +119,6 @@ class Probe:
             raise LoadError(f"nothing answered on {self._port}")
         return percentile_ms(self._waited_s, share)
 
-    def waited_longer_than(self, seconds: float) -> int:
-        return sum(waited > seconds for waited in self._waited_s)
-
 
 def traffic(subject: Subject, folder: Path, seconds: float) -> Sample:
     """Bytes between two nodes per press, both ways, at 1,000 and at 20,000 presses of new actors a second."""
